@@ -1,0 +1,57 @@
+/* The query engine: one pure function from a message to a reply. Allocates nothing, locks nothing, calls no
+ * library, reads no clock: everything it depends on is in its arguments, so that tests, the fuzzer and the
+ * benchmark drive it without a socket. */
+#pragma once
+
+#include "lictor/gate.h"
+#include "lictor/rng.h"
+#include "lictor/snapshot.h"
+
+#include <stdbool.h>
+
+#define ANSWER_TCP_MAX 65535
+
+/* Why a reply is what it is, beside its rcode: one counter each (lictor_drops_total,
+ * lictor_refused_total...). */
+enum answer_reason {
+    ANSWER_OK,
+    ANSWER_DROPPED_SHORT,    /* less than a header: nobody to answer */
+    ANSWER_DROPPED_RESPONSE, /* QR was set */
+    ANSWER_FORMERR,
+    ANSWER_NOTIMP,
+    ANSWER_BADVERS,
+    ANSWER_NOT_OURS,    /* REFUSED: no zone of ours */
+    ANSWER_NOT_PRIMARY, /* REFUSED, EDE 20 */
+    ANSWER_NOT_READY,   /* SERVFAIL, EDE 14 */
+    ANSWER_EXPIRED,     /* SERVFAIL, EDE 22 */
+    ANSWER_PROHIBITED,  /* REFUSED, EDE 18: inspection from elsewhere, transfer not allowed */
+    ANSWER_STALE,       /* answered, EDE 3 */
+    ANSWER_REASONS,
+};
+
+struct answer_env {
+    const struct snapshot *snapshot;
+    const struct gate *gate;
+    struct rng *rng;
+    nstime now;       /* CLOCK_BOOTTIME, taken once a batch */
+    bool tcp;         /* no 512 or EDNS limit, no TC below 64 KiB */
+    bool inspect;     /* the client may read `lictor.` and CH names (loopback or inspect-from) */
+    uint16_t udp_max; /* our own limit for UDP replies (1232); EDNS sizes above are cut to it */
+};
+
+/* What the caller counts and logs. */
+struct answer_result {
+    size_t len;     /* of the reply; 0: send nothing */
+    uint16_t rcode; /* extended */
+    uint16_t qtype; /* 0 if there was no question */
+    enum answer_reason reason;
+    const struct zone *zone; /* NULL if none; valid in the read section */
+    bool truncated;
+    bool gated; /* an authoritative answer: the gate must be looked at again before sending */
+};
+
+/* Answers query[0..len) into out[0..out_max) (512 at least for UDP; give 65,535 for TCP). out must not
+ * overlap query. AXFR, IXFR and UPDATE that concern zones of ours come back as REFUSED, EDE 18 or NOTIMP
+ * here: the TCP side looks for them first. */
+struct answer_result answer(const struct answer_env *env, const uint8_t *query, size_t len, uint8_t *out,
+                            size_t out_max);

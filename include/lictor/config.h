@@ -1,0 +1,149 @@
+/* lictord.conf as one checked, immutable struct. config_load reports the first fault of syntax, or else every
+ * fault of meaning, as `file:line: what is wrong, and what would be right`. Strings are owned by the config;
+ * never NULL unless said so ("" or NULL: see each). Durations are ns. Names are lower-case wire form. Free
+ * after the last user; a reload makes a new one. */
+#pragma once
+
+#include "lictor/buf.h"
+#include "lictor/clock.h"
+#include "lictor/dns.h"
+#include "lictor/err.h"
+#include "lictor/gate.h"
+#include "lictor/name.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct config_strings {
+    char **items;
+    size_t count;
+};
+
+struct config_consul {
+    bool configured; /* the block is there, or services/election need it */
+    struct config_strings
+        addresses;    /* "http://127.0.0.1:8500", "https://...", "unix:///path"; in the order to try */
+    char *token;      /* NULL: none */
+    char *token_file; /* NULL: none; re-read when it changes */
+    char *http_auth;  /* user:password or NULL (CONSUL_HTTP_AUTH) */
+    char *ca_file, *ca_path, *cert_file, *key_file, *tls_server_name; /* NULL: none */
+    bool tls_verify;
+    char *datacenter; /* NULL: the agent's */
+    nstime stale_for;
+};
+
+struct config_ttl_rule {
+    char *pattern; /* lower-case; a trailing '*' matches by prefix; exact beats the longest prefix */
+    nstime ttl;
+};
+
+struct config_services {
+    bool enabled;
+    uint8_t domain[NAME_MAX_WIRE];
+    uint8_t alt_domain[NAME_MAX_WIRE];
+    bool has_alt_domain;
+    nstime node_ttl;
+    struct config_ttl_rule *service_ttl;
+    size_t service_ttl_count;
+    nstime negative_ttl;
+    bool only_passing;
+    unsigned answers; /* 0: all */
+    bool watch_asked; /* watch = "asked" */
+    uint8_t (*reverse)[NAME_MAX_WIRE];
+    size_t reverse_count;
+    bool compat_consul;
+    struct config_strings ns; /* names; empty: one per advertised member */
+};
+
+struct config_election {
+    bool enabled;
+    char *cluster;
+    nstime lease;
+    enum gate_mode standby;
+    bool candidate;
+    int priority;
+    char *advertise; /* "192.0.2.1:53"; filled from listen when that is neither loopback nor wildcard; NULL:
+                        none */
+    char *peer_key;  /* key name in text form, or NULL */
+};
+
+struct config_key {
+    uint8_t name[NAME_MAX_WIRE];
+    char *algorithm;   /* "hmac-sha256", "-sha384", "-sha512"; sha1 and md5 verify only */
+    char *secret_file; /* NULL if secret is given */
+    char *secret;      /* base64, or NULL */
+    int line;
+};
+
+enum config_all_down { ALL_DOWN_LAST, ALL_DOWN_ALL, ALL_DOWN_NONE, ALL_DOWN_SERVFAIL, ALL_DOWN_ADDRESS };
+
+struct config_record { /* a health-driven name; parsed and checked now, served by a later version: a
+                          configuration fault until then */
+    char *name;
+    int line;
+};
+
+struct config_zone {
+    uint8_t apex[NAME_MAX_WIRE];
+    char *file; /* relative to the configuration file's folder, made absolute */
+    bool store_kv;
+    struct config_strings transfer, update, notify;
+    struct config_record *records;
+    size_t record_count;
+    int line;
+};
+
+enum config_when { WHEN_PROMOTED, WHEN_DEMOTED, WHEN_SERVICE };
+enum config_status { STATUS_PASSING, STATUS_WARNING, STATUS_CRITICAL, STATUS_ABSENT };
+
+struct config_action {
+    char *name;
+    enum config_when when;
+    char *service;             /* WHEN_SERVICE: lower-case name */
+    enum config_status status; /* WHEN_SERVICE */
+    char **run;                /* argv, NULL-terminated; run[0] is absolute */
+    nstime timeout;            /* default 30 s */
+    char *user;                /* to run as, or NULL: the daemon's `user` */
+    int line;
+};
+
+struct config {
+    char *path;    /* of the file, absolute */
+    char hash[65]; /* SHA-256 of its octets, hex: the runner accepts a reload only of the same file */
+    char *node;
+    struct sockaddr_storage *listen;
+    size_t listen_count;
+    unsigned workers; /* 0 has become the number of CPUs this process may use */
+    char *state_dir;
+    char *http;                         /* "127.0.0.1:8654"; NULL: off ("") */
+    char *control;                      /* socket path */
+    char *user;                         /* NULL: stay */
+    struct config_strings inspect_from; /* prefixes besides loopback */
+    int log_level;                      /* enum log_level; key `log`, default "info" */
+    struct config_consul consul;
+    struct config_services services;
+    struct config_election election;
+    struct config_key *keys;
+    size_t key_count;
+    struct config_zone *zones;
+    size_t zone_count;
+    struct config_action *actions;
+    size_t action_count;
+};
+
+/* Reads and checks the file. Returns NULL and appends one line per fault to faults. Reads CONSUL_* from the
+ * environment for the defaults of `consul`. Opens nothing but the file itself. Any thread (libconfuse keeps
+ * no global state between calls). */
+struct config *config_load(const char *path, struct buf *faults);
+/* The same from memory; path stands in messages and is the base of relative file names. For tests and the
+ * fuzzer. */
+struct config *config_parse(const char *path, const char *text, size_t len, struct buf *faults);
+void config_free(struct config *config);
+
+/* The TTL of a service (lower-case name) in seconds, by service_ttl's rules. */
+uint32_t config_service_ttl(const struct config_services *services, const char *name);
+/* What may not change in a reload (listen, state-dir, node, user, workers, cluster...): NULL if nothing of it
+ * differs, else the name of the first key that does. */
+const char *config_needs_restart(const struct config *running, const struct config *wanted);

@@ -1,0 +1,36 @@
+/* The operator's side: control socket (JSON lines), admin HTTP (evhttp), metrics. Main thread. Reads the
+ * other modules through their *_status functions. */
+#pragma once
+
+#include "lictor/action.h"
+#include "lictor/builder.h"
+#include "lictor/catalog.h"
+#include "lictor/role.h"
+#include "lictor/serve.h"
+#include "lictor/watch.h"
+
+struct control;
+
+/* Everything it may look at. Pointers may be NULL where a function is not configured. */
+struct control_view {
+    struct event_base *base;
+    struct builder *builder;
+    const struct config *config; /* the running one */
+    struct server *server;
+    struct gate *gate;
+    struct snapshot_slot *slot;
+    struct role *role;
+    struct watch *watch;
+    struct catalog *catalog; /* builder thread only: through jobs */
+    struct action_engine *actions;
+    struct consul_client *watch_client, *election_client;
+    nstime started;
+    nstime (*longest_turn)(void); /* of main's loop */
+    /* Reload: reads the configuration again; done gets NULL or the faults. */
+    void (*reload)(void *arg, void (*done)(void *done_arg, const char *error), void *done_arg);
+    void *arg;
+};
+
+struct control *control_new(const struct control_view *view, struct err *err);
+void control_free(struct control *control);
+void control_set_config(struct control *control, const struct config *config); /* after a reload */

@@ -1,0 +1,39 @@
+/* Domain names in wire form (RFC 1035 section 3.1): uncompressed labels ending in the root label, at most 255
+ * octets. Functions that take `const uint8_t *name` trust it to be such; what comes from outside goes through
+ * name_from_wire or name_from_text first. Pure; any thread. */
+#pragma once
+
+#include "lictor/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NAME_MAX_WIRE   255
+#define NAME_MAX_LABELS 127  /* without the root */
+#define NAME_MAX_TEXT   1016 /* 4 * 253 escaped, the dots, NUL */
+
+/* Reads a possibly compressed name at msg[*pos]; writes it uncompressed with its case kept; moves *pos behind
+ * it. Pointers must point backwards (no loops). Returns its length in octets, or -1 if malformed or cut off.
+ */
+int name_from_wire(const uint8_t *msg, size_t msg_len, size_t *pos, uint8_t out[NAME_MAX_WIRE]);
+
+/* Presentation form (RFC 1035 section 5.1 escapes; trailing dot optional; relative to origin unless it ends
+ * in a dot, origin NULL: the root). Returns the length in octets, or -1 with err. */
+int name_from_text(const char *text, const uint8_t *origin, uint8_t out[NAME_MAX_WIRE], struct err *err);
+
+/* Writes the presentation form with a trailing dot, escaped. Returns out. */
+const char *name_to_text(const uint8_t *name, char out[NAME_MAX_TEXT]);
+
+size_t name_len(const uint8_t *name);      /* octets, root label included */
+unsigned name_labels(const uint8_t *name); /* without the root: "." has 0 */
+/* ASCII letters to lower case (RFC 4343). out may be name itself. Returns the length. */
+size_t name_lower(const uint8_t *name, uint8_t out[NAME_MAX_WIRE]);
+bool name_equal(const uint8_t *a, const uint8_t *b); /* case-insensitive */
+/* Is name at or below parent? case-insensitive */
+bool name_is_under(const uint8_t *name, const uint8_t *parent);
+/* Canonical order (RFC 4034 section 6.1): <0, 0, >0. */
+int name_compare(const uint8_t *a, const uint8_t *b);
+/* Puts one label (raw octets, 1 to 63) before name. Returns the length, or -1 if too long. out must not
+ * overlap name. */
+int name_prepend(const uint8_t *label, size_t label_len, const uint8_t *name, uint8_t out[NAME_MAX_WIRE]);

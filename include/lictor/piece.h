@@ -1,0 +1,64 @@
+/* Pieces: RRsets compiled into what a reply needs, so that a query copies a window and computes nothing.
+ *
+ * A piece is immutable, reference-counted and does not know its owner: its records begin with a pointer to
+ * the question's name, so one piece serves `web.service.consul.`, `web.service.dc1.consul.` and
+ * `_web._tcp.service.consul.` Records stand in a shuffled order, A and AAAA at a fixed stride, others with a
+ * table of offsets. */
+#pragma once
+
+#include "lictor/err.h"
+#include "lictor/rng.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct piece;
+
+/* RDATA in uncompressed wire form; borrowed. */
+struct rdata {
+    const uint8_t *data;
+    uint16_t len;
+    uint16_t weight; /* share of the answers, for windows only; all equal (also all 0): plain random order */
+};
+
+/* Addresses known when the piece is made that go to the additional section with one record of it (an SRV
+ * target's A and AAAA). Their owner is that record's target name. */
+struct piece_extra {
+    uint32_t record; /* index into rdata[] */
+    uint16_t type;   /* DNS_A or DNS_AAAA */
+    uint32_t ttl;
+    struct rdata rdata;
+};
+
+struct piece_spec {
+    uint16_t type;
+    uint32_t ttl; /* seconds */
+    const struct rdata *rdata;
+    uint32_t count;   /* at least 1; equal RDATA is folded into one (RFC 2181 section 5) */
+    uint16_t answers; /* how many records an answer takes; 0: all. Only A and AAAA use it */
+    bool keep_order;  /* no shuffle, always from the start */
+    const struct piece_extra *extra;
+    uint32_t extra_count;
+};
+
+/* Compiles. Returns a piece with one reference, or NULL with err if a record is malformed for its type or
+ * the RRset is too large to be sent at all (a single record above 65,000 octets). Builder thread. */
+struct piece *piece_new(const struct piece_spec *spec, struct err *err);
+/* Not atomic: the builder thread only. Readers are protected by RCU through the zone. */
+struct piece *piece_ref(struct piece *piece);
+void piece_unref(struct piece *piece);
+
+uint16_t piece_type(const struct piece *piece);
+uint32_t piece_ttl(const struct piece *piece);
+uint32_t piece_count(const struct piece *piece);
+/* Record i's RDATA, whole and uncompressed, in the piece's order. For transfers, comparison and printing. */
+struct rdata piece_rdata(const struct piece *piece, uint32_t i);
+/* Same type, TTL and set of records (order apart)? */
+bool piece_equal(const struct piece *a, const struct piece *b);
+
+/* Unequal weights: new orders are drawn by the builder for pieces that were asked since the last time. True
+ * if the piece has unequal weights and was asked; the flag is cleared. Builder thread. */
+bool piece_wants_redraw(struct piece *piece);
+/* A copy with freshly drawn orders. Builder thread. */
+struct piece *piece_redraw(const struct piece *piece, struct rng *rng);

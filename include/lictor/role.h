@@ -1,0 +1,92 @@
+/* Drives the election against Consul: own service instance and TTL check, session, lock, confirm, members,
+ * the gate. Main thread. */
+#pragma once
+
+#include "lictor/config.h"
+#include "lictor/consul.h"
+#include "lictor/gate.h"
+
+struct role;
+
+enum role_event_kind {
+    ROLE_PROMOTED, /* may act from now on (the wait-out is over, the gate is open) */
+    ROLE_DEMOTED,  /* may not act any more (the gate is closed); reason says why */
+    ROLE_OBSERVED, /* the holder, the members or a reason changed: refresh texts */
+};
+
+struct role_event {
+    enum role_event_kind kind;
+    uint64_t epoch;
+    const char *reason;
+};
+
+/* Who is primary, as last seen. */
+struct role_primary {
+    char node[256];
+    char instance[37];
+    char address[64]; /* advertised, may be empty */
+    uint64_t epoch;
+    bool known;
+    bool self;
+};
+
+struct role_member {
+    char node[256];
+    char instance[37];
+    char address[64];
+    bool ready, primary, self;
+};
+
+struct role_hooks {
+    void (*event)(void *arg, const struct role_event *event);
+    /* Hand-over step 1 and 2: effects are ended, addresses withdrawn, workers have passed a batch, the runner
+     * acknowledged. Calls done(done_arg, clean) (maybe at once). clean=false: something did not end, so no
+     * clean marker may be left. */
+    void (*quiesce)(void *arg, void (*done)(void *done_arg, bool clean), void *done_arg);
+    /* May this instance stand? false with a reason ("zone example.com: not loaded"). Asked before each
+     * acquire. */
+    bool (*ready)(void *arg, char reason[256]);
+    /* The deadline until which acting is allowed moved (each confirm): to be passed to the runner's
+     * heartbeat. */
+    void (*deadline)(void *arg, nstime act_until);
+    void *arg;
+};
+
+struct role_config {
+    struct event_base *base;
+    struct consul_client *client; /* the election's own */
+    const struct config *config;
+    struct gate *gate;
+    const char *instance; /* UUID from state-dir */
+    uint64_t epoch_seen;  /* highest ever seen, from state-dir */
+    struct role_hooks hooks;
+};
+
+/* Without an election block: a role that is always primary (gate open for ever). */
+struct role *role_new(const struct role_config *config, struct err *err);
+/* Begins; the PROMOTED or OBSERVED events follow from the loop. */
+void role_start(struct role *role);
+/* Clean end: hand over (or unlock with a marker), deregister the service and member key, destroy the session;
+ * then done(arg). Bounded (3 s). */
+void role_stop(struct role *role, void (*done)(void *arg), void *arg);
+/* The runner is gone or main is dying: close the gate now, unlock without a marker, then done. */
+void role_abort(struct role *role, const char *reason, void (*done)(void *arg), void *arg);
+void role_free(struct role *role);
+
+/* `lictor handover [NODE]`: to is a node name or NULL for any. done gets NULL on success, else why not. On a
+ * standby too, through requests/<id>. */
+void role_handover(struct role *role, const char *to, void (*done)(void *arg, const char *error), void *arg);
+
+bool role_is_primary(const struct role *role); /* may act now */
+void role_primary(const struct role *role, struct role_primary *out);
+size_t role_members(const struct role *role, struct role_member *out, size_t max);
+/* {"role":"primary|standby|...","epoch":..,"lease_left_ms":..,"primary":{..},"members":[..],"reason":"..."}
+ */
+json_t *role_status(const struct role *role);
+/* The history of decisions and reasons, newest last, for `lictor why`: [{"at":"...","what":"..."}]. */
+json_t *role_why(const struct role *role);
+uint64_t role_epoch_seen(const struct role *role); /* to be saved in state-dir */
+struct role_counters {
+    uint64_t promotions, demotions, elections, confirms, confirm_failures;
+};
+void role_counters(const struct role *role, struct role_counters *out);

@@ -1,0 +1,18 @@
+/* Files in state-dir that survive restarts: atomic (temporary file, fsync, rename, fsync of the directory),
+ * versioned, checksummed. A full disk leaves the old file as it was.
+ *
+ * Format: one line `lictor-state <kind> <version> <length> <sha256 hex>\n`, then `length` octets. */
+#pragma once
+
+#include "lictor/buf.h"
+#include "lictor/err.h"
+
+/* path: the final name. Returns 0, or -1 with err (which names the path and errno's text). Builder thread, or
+ * main before it serves: it fsyncs. */
+int statefile_write(const char *path, const char *kind, unsigned version, const void *data, size_t len,
+                    struct err *err);
+
+/* Returns 0 and appends the content to out; 1 if there is no such file; -1 with err if it cannot be
+ * read, is of another kind or a newer version, or its checksum is wrong (it is then to be ignored, not
+ * deleted). */
+int statefile_read(const char *path, const char *kind, unsigned version, struct buf *out, struct err *err);

@@ -1,0 +1,91 @@
+/* Zone contents: an immutable version of a zone, in canonical order, and edits that make the next version by
+ * copying only the path to what changed (a copy-on-write qp-trie). `consul.`, `example.com.` and
+ * `lictor.` are all zones.
+ *
+ * The builder thread makes, edits and frees versions. Workers read a version that they found in a published
+ * snapshot, within one RCU read section, or with a counted reference for something long (a transfer). */
+#pragma once
+
+#include "lictor/clock.h"
+#include "lictor/err.h"
+#include "lictor/name.h"
+#include "lictor/piece.h"
+
+#include <stdatomic.h>
+
+struct zone;
+struct zone_edit;
+
+enum zone_kind {
+    ZONE_AUTHORITATIVE, /* answered by right of the gate (DESIGN 5, `standby`) */
+    ZONE_CATALOG,       /* `consul.` and its reverse zones: answered by every instance */
+    ZONE_INSPECT,       /* `lictor.`: answered to loopback and `inspect-from` only */
+};
+
+/* What changes about a zone without a new version: written by main or the builder, read by workers. One per
+ * zone for the process's life; not owned by versions. Instants are CLOCK_BOOTTIME. */
+struct zone_state {
+    _Atomic nstime
+        stale_from; /* from then on answers carry EDE 3 and a TTL of at most 5 s... NS_NEVER: live */
+    _Atomic nstime dead_from; /* from then on SERVFAIL, EDE 22 (SOA EXPIRE, `stale-for`); NS_NEVER: never */
+    _Atomic bool held;        /* SERVFAIL, EDE 14: no content yet, or held until its file is in order */
+    /* Counters for /metrics, added to by workers with relaxed order once a batch. */
+    _Atomic uint64_t queries;
+};
+
+/* A name that is not in the zone and is no wildcard's: a zone may have names that are computed
+ * (`0a000001.addr.dc1.consul.`). Fills out->data with ONE record's RDATA and its type and TTL, without
+ * allocation. Returns 1 if the name exists and has a record (of whatever type: the engine makes NODATA of a
+ * type that was not asked), 0 if it does not exist. Worker threads. */
+struct zone_computed {
+    uint16_t type;
+    uint32_t ttl;
+    uint16_t len;
+    uint8_t data[256];
+};
+typedef int zone_miss_fn(const void *arg, const uint8_t *lower_qname, struct zone_computed *out);
+
+/* --- versions ------------------------------------------------------------------------------------ */
+
+struct zone *zone_ref(
+    struct zone *zone);             /* atomic; any thread inside an RCU read section or holding a reference */
+void zone_unref(struct zone *zone); /* any thread; the memory is freed later by the builder */
+
+const uint8_t *zone_apex(const struct zone *zone); /* lower-case wire form */
+enum zone_kind zone_kind(const struct zone *zone);
+struct zone_state *zone_state(const struct zone *zone);
+uint32_t zone_serial(const struct zone *zone);     /* of its SOA; 0 without one */
+uint32_t zone_soa_expire(const struct zone *zone); /* seconds; 0 without a SOA */
+size_t zone_names(const struct zone *zone);        /* names that own records */
+size_t zone_records(const struct zone *zone);
+
+/* The RRset of exactly this lower-case owner and type, or NULL. No wildcard, no cut. */
+const struct piece *zone_get(const struct zone *zone, const uint8_t *owner, uint16_t type);
+
+/* Calls visit for each RRset in canonical order of owners (types of one owner in ascending order, but the
+ * apex's SOA first). A non-zero result stops the walk and is returned. */
+typedef int zone_visit_fn(void *arg, const uint8_t *owner, const struct piece *piece);
+int zone_walk(const struct zone *zone, zone_visit_fn *visit, void *arg);
+
+/* --- edits (builder thread) ----------------------------------------------------------------------- */
+
+/* A new, empty zone. state and miss's arg outlive every version. miss may be NULL. */
+struct zone_edit *zone_edit_new(const uint8_t *apex, enum zone_kind kind, struct zone_state *state,
+                                zone_miss_fn *miss, const void *miss_arg);
+/* The next version of base; base keeps serving and is not changed. */
+struct zone_edit *zone_edit_begin(const struct zone *base);
+/* Sets the RRset of owner (any case; at or below the apex) and the piece's type, replacing one that is there.
+ * Takes a reference of its own. Returns 0, or -1 with err (owner out of the zone; CNAME beside other data is
+ * checked by zone_check). */
+int zone_edit_put(struct zone_edit *edit, const uint8_t *owner, struct piece *piece, struct err *err);
+/* Removes one RRset, or with DNS_ANY all of the name. Returns whether something was removed. */
+bool zone_edit_remove(struct zone_edit *edit, const uint8_t *owner, uint16_t type);
+/* What the edit holds now. */
+const struct piece *zone_edit_get(const struct zone_edit *edit, const uint8_t *owner, uint16_t type);
+/* Ends the edit: the new version, with one reference. Cost: the names that changed. */
+struct zone *zone_edit_commit(struct zone_edit *edit);
+void zone_edit_abort(struct zone_edit *edit);
+
+/* Is it a zone that may be served? One SOA and at least one NS at the apex, no CNAME or DNAME beside
+ * other data, no data below a DNAME... Returns 0, or -1 with err naming the first offending owner. */
+int zone_check(const struct zone *zone, struct err *err);
