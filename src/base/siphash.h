@@ -1,0 +1,8 @@
+/* SipHash-2-4 (Aumasson and Bernstein): a keyed hash, so that whoever chooses names cannot choose collisions.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t siphash(const void *data, size_t len, const uint64_t key[2]);

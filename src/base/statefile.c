@@ -1,0 +1,134 @@
+#include "lictor/statefile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEADER_MAX 256
+
+static void sha256_hex(const void *data, size_t len, char out[65])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    EVP_Digest(data, len, digest, &n, EVP_sha256(), NULL);
+    for (unsigned i = 0; i < 32; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+static int write_all(int fd, const void *data, size_t len)
+{
+    for (const char *p = data; len;) {
+        ssize_t n = write(fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* A rename is on disk only once its directory is. */
+static int sync_directory(const char *path)
+{
+    char copy[PATH_MAX];
+    snprintf(copy, sizeof copy, "%s", path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int result = fsync(fd);
+    close(fd);
+    return result;
+}
+
+int statefile_write(const char *path, const char *kind, unsigned version, const void *data, size_t len,
+                    struct err *err)
+{
+    char temporary[PATH_MAX], header[HEADER_MAX], digest[65];
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary)
+        return err_set(err, "%s: the path is too long", path);
+    sha256_hex(data, len, digest);
+    int n = snprintf(header, sizeof header, "lictor-state %s %u %zu %s\n", kind, version, len, digest);
+
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0)
+        return err_set(err, "%s: cannot be created: %s", temporary, strerror(errno));
+    if (write_all(fd, header, (size_t)n) || write_all(fd, data, len) || fsync(fd)) {
+        err_set(err, "%s: cannot be written (the old %s stays): %s", temporary, kind, strerror(errno));
+        close(fd);
+        unlink(temporary);
+        return -1;
+    }
+    close(fd);
+    if (rename(temporary, path) || sync_directory(path)) {
+        err_set(err, "%s: cannot be replaced: %s", path, strerror(errno));
+        unlink(temporary);
+        return -1;
+    }
+    return 0;
+}
+
+static int read_all(int fd, struct buf *out)
+{
+    for (;;) {
+        buf_reserve(out, 64 * 1024);
+        ssize_t n = read(fd, out->data + out->len, out->cap - out->len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return (int)n;
+        out->len += (size_t)n;
+    }
+}
+
+/* Checks the header line and the content behind it. Returns the content's offset, or -1. */
+static ssize_t check(const char *path, const char *kind, unsigned version, struct buf *file, struct err *err)
+{
+    char found[65], digest[65], was[65];
+    unsigned found_version;
+    size_t len;
+    char *end = memchr(file->data, '\n', file->len < HEADER_MAX ? file->len : HEADER_MAX);
+    if (!end)
+        return err_set(err, "%s: not a state file of lictor", path);
+    *end = 0;
+    if (sscanf((char *)file->data, "lictor-state %64s %u %zu %64s", found, &found_version, &len, was) != 4)
+        return err_set(err, "%s: not a state file of lictor", path);
+    if (strcmp(found, kind))
+        return err_set(err, "%s: holds `%s`, not `%s`", path, found, kind);
+    if (found_version > version)
+        return err_set(err, "%s: written by a newer lictord (format %u; this one reads up to %u)", path,
+                       found_version, version);
+    size_t offset = (size_t)(end + 1 - (char *)file->data);
+    if (file->len - offset != len)
+        return err_set(err, "%s: cut off or overwritten (%zu octets where %zu were written)", path,
+                       file->len - offset, len);
+    sha256_hex(file->data + offset, len, digest);
+    if (strcmp(digest, was))
+        return err_set(err, "%s: damaged (its checksum is wrong)", path);
+    return (ssize_t)offset;
+}
+
+int statefile_read(const char *path, const char *kind, unsigned version, struct buf *out, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 1 : err_set(err, "%s: cannot be opened: %s", path, strerror(errno));
+    struct buf file = {0};
+    int result = read_all(fd, &file);
+    if (result)
+        err_set(err, "%s: cannot be read: %s", path, strerror(errno));
+    close(fd);
+    ssize_t offset = result ? -1 : check(path, kind, version, &file, err);
+    if (offset >= 0)
+        buf_append(out, file.data + offset, file.len - (size_t)offset);
+    buf_free(&file);
+    return offset >= 0 ? 0 : -1;
+}
