@@ -1,29 +1,41 @@
-/* Binding listen addresses and passing them between processes. */
+/* Listen addresses: reading, printing, binding; and address prefix lists. */
 #pragma once
 
 #include "lictor/err.h"
 
 #include <sys/socket.h>
 
-/* "127.0.0.1:8653", "[::1]:8653", "[::]:53". Port required. Returns 0, or -1 with err. */
-int sockaddr_parse(const char *text, struct sockaddr_storage *out, struct err *err);
-const char *sockaddr_format(const struct sockaddr_storage *address, char out[64]);
-int sockaddr_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
-socklen_t sockaddr_len(const struct sockaddr_storage *address);
+/* Longest text of sockaddr_format with its NUL: brackets, 39 of IPv6, "%" and a scope, ":" and a port. */
+#define SOCKADDR_TEXT 64
 
-/* Binds `workers` UDP (with IP_PKTINFO where the address is a wildcard, so that replies leave from the
- * address that was asked) and as many listening TCP sockets. First binds once *without* SO_REUSEPORT, to
- * notice a taken port: "127.0.0.1:53 is taken (Address already in use); choose another in `listen`". IPv6
- * sockets are V6ONLY. All non-blocking, close-on-exec. Port 0 picks a free one, the same for UDP and TCP. On
- * -1 nothing stays open. */
+/* Reads "127.0.0.1:8653", "[::1]:8653", "[fe80::1%eth0]:53", "[::]:53". The port is required (0 lets
+ * the kernel choose); names are not looked up. Returns 0, or -1 with err. Any thread. */
+int sockaddr_parse(const char *text, struct sockaddr_storage *out, struct err *err);
+/* The form sockaddr_parse reads. Returns out. */
+const char *sockaddr_format(const struct sockaddr_storage *address, char out[SOCKADDR_TEXT]);
+/* Same family, address, scope and port? */
+int sockaddr_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+/* The length that bind and sendto want for its family. */
+socklen_t sockaddr_len(const struct sockaddr_storage *address);
+/* 127.0.0.0/8, ::1, and the former in its v4-mapped form. */
+int sockaddr_is_loopback(const struct sockaddr_storage *address);
+/* 0.0.0.0 or ::, where a reply's source address has to be chosen explicitly. */
+int sockaddr_is_wildcard(const struct sockaddr_storage *address);
+
+/* Binds `workers` UDP sockets (with IP_PKTINFO where the address is a wildcard, so that replies leave from
+ * the address that was asked) and as many listening TCP sockets into udp[] and tcp[], which the caller owns
+ * then. The first of each is bound *without* SO_REUSEPORT, to notice a taken port: "127.0.0.1:53 (UDP)
+ * is taken (Address already in use); stop the other program or choose another address in `listen`".
+ * IPv6 sockets are V6ONLY. All are non-blocking and close-on-exec. Port 0 picks a free one, the same for UDP
+ * and TCP (getsockname tells which). On -1 nothing stays open. Any thread. */
 int sockets_bind(const struct sockaddr_storage *address, unsigned workers, int *udp, int *tcp,
                  struct err *err);
 
-/* An address prefix list ("192.0.2.0/24", "::1"). */
+/* An address prefix list ("192.0.2.0/24", "::1"). Built by one thread, then read by any. */
 struct acl;
 struct acl *acl_new(void);
-void acl_free(struct acl *acl);
+void acl_free(struct acl *acl); /* NULL is allowed */
+/* An address, or a prefix without host bits. Returns 0, or -1 with err. */
 int acl_add(struct acl *acl, const char *prefix, struct err *err);
-int acl_match(const struct acl *acl,
-              const struct sockaddr_storage *address); /* NULL acl matches nothing; v4-mapped counts as v4 */
-int sockaddr_is_loopback(const struct sockaddr_storage *address);
+/* Does a prefix hold the address? A NULL acl matches nothing; a v4-mapped address counts as IPv4. */
+int acl_match(const struct acl *acl, const struct sockaddr_storage *address);
