@@ -5,8 +5,8 @@
 
 #include <sys/socket.h>
 
-/* Longest text of sockaddr_format with its NUL: brackets, 39 of IPv6, "%" and a scope, ":" and a port. */
-#define SOCKADDR_TEXT 64
+/* Holds every text of sockaddr_format with its NUL: brackets, 45 of IPv6, "%" and a scope, ":" and a port. */
+#define SOCKADDR_TEXT 80
 
 /* Reads "127.0.0.1:8653", "[::1]:8653", "[fe80::1%eth0]:53", "[::]:53". The port is required (0 lets
  * the kernel choose); names are not looked up. Returns 0, or -1 with err. Any thread. */
