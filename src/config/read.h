@@ -1,0 +1,51 @@
+/* Typed reading of values. Each function returns the value, or the default when the key is absent or wrong;
+ * what is wrong goes to the faults. Strings that are returned belong to the caller. */
+#pragma once
+
+#include "config/schema.h"
+#include "lictor/config.h"
+
+struct check {
+    struct config *config; /* being filled */
+    cfg_t *root;
+    struct faults *faults;
+    const char *folder; /* of the file: relative file names begin here */
+};
+
+/* Where to complain about a key: its own line, else its section's, else none. */
+int read_line(cfg_t *section, const char *key);
+
+/* "" counts as absent where the result may be NULL. */
+char *read_text(cfg_t *section, const char *key, const char *fallback);
+bool read_bool(struct check *check, cfg_t *section, const char *key, bool fallback);
+unsigned read_number(struct check *check, cfg_t *section, const char *key, unsigned fallback, unsigned min,
+                     unsigned max);
+nstime read_duration(struct check *check, cfg_t *section, const char *key, nstime fallback, nstime min,
+                     nstime max);
+/* A duration that goes out as a TTL: whole seconds up to 2^31-1 (RFC 2181 section 8). */
+bool read_ttl_text(struct check *check, int line, const char *key, const char *text, nstime *out);
+nstime read_ttl(struct check *check, cfg_t *section, const char *key, nstime fallback);
+/* words: the choices, ended by NULL. Returns the index of the chosen one. */
+int read_choice(struct check *check, cfg_t *section, const char *key, int fallback, const char *const *words);
+/* A file name, made absolute; NULL if absent or "". */
+char *read_path(struct check *check, cfg_t *section, const char *key, const char *fallback);
+/* The same, of a file (or folder) that must be there and readable. */
+char *read_readable_path(struct check *check, cfg_t *section, const char *key);
+char *path_absolute(const char *folder, const char *path);
+/* Is there a user of this name? Adds a fault if not. */
+void check_user(struct check *check, int line, const char *name);
+
+void strings_add(struct config_strings *strings, char *owned);
+
+/* Does a `key` section define this name? After read_keys. */
+bool is_known_key(struct check *check, const char *name);
+
+/* The blocks, each in its own file. They are read in this order. */
+void read_global(struct check *check);
+void read_consul(struct check *check);
+void read_services(struct check *check);
+void read_keys(struct check *check);
+void read_election(struct check *check);
+void read_zones(struct check *check);
+void read_actions(struct check *check);
+void check_unserved(struct check *check);

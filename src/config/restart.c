@@ -1,0 +1,94 @@
+/* What a reload cannot change, because it was used when the processes, sockets and threads began. */
+#include "config/address.h"
+#include "lictor/config.h"
+
+#include <string.h>
+
+static bool same(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool same_strings(const struct config_strings *a, const struct config_strings *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]))
+            return false;
+    return true;
+}
+
+static bool same_listen(const struct config *a, const struct config *b)
+{
+    if (a->listen_count != b->listen_count)
+        return false;
+    for (size_t i = 0; i < a->listen_count; i++)
+        if (!address_equal(&a->listen[i], &b->listen[i]))
+            return false;
+    return true;
+}
+
+static const char *consul_needs_restart(const struct config_consul *a, const struct config_consul *b)
+{
+    return a->configured != b->configured                  ? "consul"
+           : !same_strings(&a->addresses, &b->addresses)   ? "consul.address"
+           : !same(a->token, b->token)                     ? "consul.token"
+           : !same(a->token_file, b->token_file)           ? "consul.token-file"
+           : !same(a->http_auth, b->http_auth)             ? "consul.http-auth"
+           : !same(a->ca_file, b->ca_file)                 ? "consul.ca-file"
+           : !same(a->ca_path, b->ca_path)                 ? "consul.ca-path"
+           : !same(a->cert_file, b->cert_file)             ? "consul.cert-file"
+           : !same(a->key_file, b->key_file)               ? "consul.key-file"
+           : !same(a->tls_server_name, b->tls_server_name) ? "consul.tls-server-name"
+           : a->tls_verify != b->tls_verify                ? "consul.tls-verify"
+           : !same(a->datacenter, b->datacenter)           ? "consul.datacenter"
+                                                           : NULL;
+}
+
+static const char *services_needs_restart(const struct config_services *a, const struct config_services *b)
+{
+    if (a->enabled != b->enabled)
+        return "services";
+    if (!a->enabled)
+        return NULL;
+    if (!name_equal(a->domain, b->domain))
+        return "services.domain";
+    if (a->has_alt_domain != b->has_alt_domain ||
+        (a->has_alt_domain && !name_equal(a->alt_domain, b->alt_domain)))
+        return "services.alt-domain";
+    return NULL;
+}
+
+static const char *election_needs_restart(const struct config_election *a, const struct config_election *b)
+{
+    if (a->enabled != b->enabled)
+        return "election";
+    if (!a->enabled)
+        return NULL;
+    return !same(a->cluster, b->cluster)       ? "election.cluster"
+           : a->lease != b->lease              ? "election.lease"
+           : a->standby != b->standby          ? "election.standby"
+           : a->candidate != b->candidate      ? "election.candidate"
+           : a->priority != b->priority        ? "election.priority"
+           : !same(a->advertise, b->advertise) ? "election.advertise"
+           : !same(a->peer_key, b->peer_key)   ? "election.peer-key"
+                                               : NULL;
+}
+
+const char *config_needs_restart(const struct config *running, const struct config *wanted)
+{
+    const char *key = !same(running->node, wanted->node)             ? "node"
+                      : !same_listen(running, wanted)                ? "listen"
+                      : running->workers != wanted->workers          ? "workers"
+                      : !same(running->state_dir, wanted->state_dir) ? "state-dir"
+                      : !same(running->http, wanted->http)           ? "http"
+                      : !same(running->control, wanted->control)     ? "control"
+                      : !same(running->user, wanted->user)           ? "user"
+                                                                     : NULL;
+    if (!key)
+        key = consul_needs_restart(&running->consul, &wanted->consul);
+    if (!key)
+        key = services_needs_restart(&running->services, &wanted->services);
+    return key ? key : election_needs_restart(&running->election, &wanted->election);
+}

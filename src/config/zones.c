@@ -1,0 +1,136 @@
+/* `zone` sections. */
+#include "config/address.h"
+#include "config/read.h"
+
+#include "lictor/xalloc.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* `key:NAME`, a prefix or an address: who may transfer or update. */
+static void read_acl(struct check *check, cfg_t *section, const char *key, struct config_strings *out)
+{
+    for (size_t i = 0; i < value_count(section, key); i++) {
+        const struct value *value = value_at(section, key, i);
+        struct err err;
+        if (!strncmp(value->text, "key:", 4)) {
+            if (!is_known_key(check, value->text + 4))
+                fault_add(check->faults, value->line,
+                          "`%s` has `%s`, but no `key` section defines `%s`; add one or correct the name",
+                          key, value->text, value->text + 4);
+        } else if (prefix_check(value->text, &err)) {
+            fault_add(check->faults, value->line, "`%s`: %s, or \"key:NAME\"", key, err.text);
+        }
+        strings_add(out, xstrdup(value->text));
+    }
+}
+
+/* Addresses to tell of changes, with or without a port. */
+static void read_notify(struct check *check, cfg_t *section, struct config_strings *out)
+{
+    for (size_t i = 0; i < value_count(section, "notify"); i++) {
+        const struct value *value = value_at(section, "notify", i);
+        struct sockaddr_storage address;
+        if ((strchr(value->text, '/') || prefix_check(value->text, NULL)) &&
+            address_parse(value->text, &address, NULL))
+            fault_add(check->faults, value->line,
+                      "`notify` has `%s`; write an address, such as \"192.0.2.53\" or \"[2001:db8::1]:53\"",
+                      value->text);
+        strings_add(out, xstrdup(value->text));
+    }
+}
+
+static void read_records(struct check *check, cfg_t *section, struct config_zone *zone)
+{
+    static const char *const all_down[] = {"last", "all", "none", "servfail", NULL};
+    for (unsigned i = 0; i < cfg_size(section, "record"); i++) {
+        cfg_t *record = cfg_getnsec(section, "record", i);
+        uint8_t name[NAME_MAX_WIRE];
+        struct err err;
+        if (name_from_text(cfg_title(record), zone->apex, name, &err) < 0)
+            fault_add(check->faults, section_line(record), "the record's name `%s`: %s", cfg_title(record),
+                      err.text);
+        else if (!name_is_under(name, zone->apex))
+            fault_add(check->faults, section_line(record),
+                      "the record `%s` is outside of its zone; write its name without the zone",
+                      cfg_title(record));
+        if (!value_count(record, "service"))
+            fault_add(check->faults, section_line(record), "the record `%s` has no `service`; name one",
+                      cfg_title(record));
+        read_ttl(check, record, "ttl", 0);
+        read_number(check, record, "min-healthy", 1, 0, 65535);
+        const struct value *down = value_at(record, "when-all-down", 0);
+        if (down && prefix_check(down->text, NULL)) /* an address is an answer of its own */
+            read_choice(check, record, "when-all-down", 0, all_down);
+        zone->records = xrealloc(zone->records, (zone->record_count + 1) * sizeof(*zone->records));
+        zone->records[zone->record_count++] =
+            (struct config_record){.name = xstrdup(cfg_title(record)), .line = section_line(record)};
+    }
+}
+
+static void check_apex(struct check *check, const struct config_zone *zone, const char *title)
+{
+    const struct config *config = check->config;
+    for (size_t i = 0; i < config->zone_count; i++)
+        if (name_equal(config->zones[i].apex, zone->apex))
+            fault_add(check->faults, zone->line, "the zone `%s` is already at line %d; keep one of them",
+                      title, config->zones[i].line);
+    if (name_equal(zone->apex, (const uint8_t *)"\6lictor"))
+        fault_add(check->faults, zone->line,
+                  "`lictor.` is lictord's own zone for inspection; choose another name");
+    if (config->services.enabled &&
+        (name_equal(zone->apex, config->services.domain) ||
+         (config->services.has_alt_domain && name_equal(zone->apex, config->services.alt_domain))))
+        fault_add(check->faults, zone->line,
+                  "the zone `%s` is the domain of `services`; its records come from Consul, so remove one",
+                  title);
+}
+
+/* The content is the zone loader's to judge; that there is a file is judged here. */
+static void read_zone_file(struct check *check, cfg_t *section, struct config_zone *zone)
+{
+    struct stat info;
+    zone->file = read_path(check, section, "file", NULL);
+    if (!zone->file) {
+        fault_add(check->faults, read_line(section, "file"),
+                  "the zone `%s` has no `file`; name its zone file", cfg_title(section));
+    } else if (stat(zone->file, &info) || access(zone->file, R_OK)) {
+        fault_add(check->faults, read_line(section, "file"),
+                  "`file` names `%s`, which cannot be read: %s; name a readable zone file", zone->file,
+                  strerror(errno));
+    } else if (!S_ISREG(info.st_mode)) {
+        fault_add(check->faults, read_line(section, "file"),
+                  "`file` names `%s`, which is no regular file; name a zone file", zone->file);
+    }
+}
+
+static void read_zone(struct check *check, cfg_t *section)
+{
+    static const char *const stores[] = {"file", "kv", NULL};
+    struct config *config = check->config;
+    struct config_zone zone = {.line = section_line(section)};
+    struct err err;
+    if (!*cfg_title(section) || name_from_text(cfg_title(section), NULL, zone.apex, &err) < 0) {
+        fault_add(check->faults, zone.line, "the zone's name `%s`: %s", cfg_title(section),
+                  *cfg_title(section) ? err.text : "it is empty; write a domain name");
+        return;
+    }
+    name_lower(zone.apex, zone.apex);
+    check_apex(check, &zone, cfg_title(section));
+    zone.store_kv = read_choice(check, section, "store", 0, stores);
+    read_zone_file(check, section, &zone);
+    read_acl(check, section, "transfer", &zone.transfer);
+    read_acl(check, section, "update", &zone.update);
+    read_notify(check, section, &zone.notify);
+    read_records(check, section, &zone);
+    config->zones = xrealloc(config->zones, (config->zone_count + 1) * sizeof(*config->zones));
+    config->zones[config->zone_count++] = zone;
+}
+
+void read_zones(struct check *check)
+{
+    for (unsigned i = 0; i < cfg_size(check->root, "zone"); i++)
+        read_zone(check, cfg_getnsec(check->root, "zone", i));
+}
