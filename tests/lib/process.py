@@ -97,6 +97,10 @@ def reap_all():
             except Timeout:
                 findings.append(f"{process.name} did not end within 12 s of SIGTERM:\n{process.tail()}")
         process.kill()
+        try:
+            os.killpg(process.pid, signal.SIGKILL)  # a runner or a program that outlived its daemon
+        except ProcessLookupError:
+            pass
     for process in _running:
         report = process.sanitizer_report()
         if report:

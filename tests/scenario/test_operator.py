@@ -1,0 +1,79 @@
+"""The command, the admin HTTP, and what they say."""
+
+import json
+import subprocess
+
+import pytest
+
+from lib.lictord import BUILD, Lictord, primary_of
+from lib.wait import until
+
+
+def test_every_verb_in_words_and_json(pair):
+    primary, standby = pair()
+    for daemon in (primary, standby):
+        for words in (["status"], ["why"], ["services"], ["services", "web"], ["zones"]):
+            text = daemon.command(*words, check=True).stdout
+            assert text.strip(), words
+            assert json.loads(daemon.command(*words, "--json", check=True).stdout) is not None
+    assert primary.node in standby.command("status").stdout
+    assert "web" in primary.command("services").stdout and "10.0.0.1" in primary.command("services", "web").stdout
+    assert "example.org" in primary.command("zones").stdout
+    assert primary.command("services", "nosuch").returncode != 0
+    assert primary.command("status", "--nosuch").returncode != 0
+
+
+def test_no_daemon_is_said(tmp_path):
+    daemon = Lictord(tmp_path, start=False)
+    done = daemon.command("status")
+    assert done.returncode != 0 and str(daemon.control) in done.stderr
+
+
+def test_http(pair):
+    primary, standby = pair()
+    for daemon in (primary, standby):
+        assert daemon.http("/healthz")[0] == 200 and daemon.http("/readyz")[0] == 200
+        status, text = daemon.http("/v1/status")
+        assert status == 200 and json.loads(text)
+    status, text = primary.http("/metrics")
+    families = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    helped = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP")}
+    samples = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line and not line.startswith("#")}
+    assert families == helped and families, "every family has TYPE and HELP"
+    assert all(name.startswith("lictor_") for name in samples)
+    bases = {name.removesuffix("_sum").removesuffix("_count").removesuffix("_bucket") for name in samples}
+    assert bases <= families, bases - families
+
+
+def test_metrics_of_the_role(pair):
+    primary, standby = pair()
+    def role(daemon):
+        return {key: value for key, value in daemon.metrics().items() if "primary" in key or "role" in key or "epoch" in key}
+    assert role(primary) != role(standby), role(primary)
+
+
+def test_status_tells_why_consul_is_away(web, tmp_path):
+    daemon = Lictord(tmp_path, web, services={})
+    daemon.wait_addresses("db.service.consul", ["10.0.1.1"])
+    web.kill()
+    until(lambda: "refused" in json.dumps(daemon.status()).lower() or "connect" in json.dumps(daemon.status()).lower(), timeout=30)
+
+
+def test_log_lines_carry_a_level_and_no_secret(web, tmp_path):
+    daemon = Lictord(tmp_path, web, services={}, consul_settings={"token": "8f246b77-f3e1-ff88-5b48-8ec93abf3e05"})
+    daemon.http("/v1/status")
+    daemon.stop()
+    assert "8f246b77" not in daemon.process.text()
+
+
+def test_status_json_names_the_primary(pair):
+    primary, standby = pair()
+    assert primary.node in json.dumps(standby.status())
+    primary_of([primary, standby])
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_programs_explain_themselves(tmp_path, flag):
+    for program in ("lictor", "lictord"):
+        done = subprocess.run([BUILD / program, flag], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10)
+        assert done.returncode == 0 and "lictor" in done.stdout.lower(), done.stdout

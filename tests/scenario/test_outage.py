@@ -1,0 +1,117 @@
+"""Consul away: answers go on, say that they are stale, and become live again."""
+
+import pytest
+
+from lib.consul import cluster
+from lib.dnsq import EDE_NO_AUTHORITY, EDE_STALE
+from lib.lictord import Lictord
+from lib.wait import stays, until
+
+WEB = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def stale(daemon, name="web.service.consul"):
+    reply = daemon.ask(name)
+    return reply if EDE_STALE in reply.ede_codes() else None
+
+
+def live(daemon, name="web.service.consul"):
+    reply = daemon.ask(name)
+    return reply if reply.ede() == [] and reply.addresses() else None
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_lost_consul_and_its_return(web, tmp_path, how):
+    daemon = Lictord(tmp_path, web, services={})
+    daemon.wait_addresses("web.service.consul", WEB)
+    if how == "killed":
+        web.kill()
+    else:
+        web.pause()
+    reply = until(lambda: stale(daemon), timeout=40, what="EDE 3 (stale answer)")
+    assert reply.rcode == "NOERROR" and reply.addresses() == WEB and reply.ede()[0][1], "with a text"
+    assert reply.ttl() <= 30
+    stays(lambda: daemon.addresses("web.service.consul") == WEB, 2, what="answers went on")
+    assert daemon.ask("nosuch.service.consul").rcode == "NXDOMAIN"
+    metrics = daemon.metrics()
+    assert any(key.startswith("lictor_") and "stale" in key and value > 0 for key, value in metrics.items()), "a counter of stale answers"
+    if how == "killed":
+        web.restart()
+    else:
+        web.resume()
+    until(lambda: live(daemon), timeout=40, what="live answers again")
+    web.set_check("web-3", "critical")
+    daemon.wait_addresses("web.service.consul", ["10.0.0.1", "10.0.0.2"], timeout=10)
+
+
+def test_no_consul_leader(tmp_path):
+    """500 `No cluster leader`: an answer of Consul that says nothing about the catalog."""
+    first, second = cluster(tmp_path, 2)
+    first.register("web", address="10.0.0.1")
+    daemon = Lictord(tmp_path, first, services={})
+    daemon.wait_addresses("web.service.consul", ["10.0.0.1"])
+    second.kill()
+    stays(lambda: daemon.addresses("web.service.consul") == ["10.0.0.1"], 5, what="answers went on without a leader")
+    until(lambda: stale(daemon), timeout=40)
+    second.restart()
+    until(lambda: live(daemon), timeout=40)
+    assert daemon.addresses("web.service.consul") == ["10.0.0.1"]
+
+
+def test_restart_during_an_outage(web, tmp_path):
+    daemon = Lictord(tmp_path, web, services={})
+    daemon.wait_addresses("web.service.consul", WEB)
+    web.set_check("web-1", "critical")
+    daemon.wait_addresses("web.service.consul", ["10.0.0.2", "10.0.0.3"])
+    daemon.stop()
+    web.kill()
+    daemon.start(wait=False)
+    reply = daemon.wait_addresses("web.service.consul", ["10.0.0.2", "10.0.0.3"], timeout=15)
+    assert EDE_STALE in reply.ede_codes()
+    web.restart()
+    until(lambda: live(daemon), timeout=40)
+    web.set_check("web-1", "passing")
+    daemon.wait_addresses("web.service.consul", WEB, timeout=10)
+
+
+def test_killed_and_started_during_an_outage(web, tmp_path):
+    """The view is on disk before the end, not only at a clean one."""
+    daemon = Lictord(tmp_path, web, services={})
+    daemon.wait_addresses("web.service.consul", WEB)
+    until(lambda: any((daemon.dir / "state").glob("*view*")) or list((daemon.dir / "state").iterdir())[1:], timeout=40,
+          what="a saved view in state-dir")
+    until(lambda: any(b"web" in path.read_bytes() for path in (daemon.dir / "state").iterdir() if path.is_file()), timeout=40,
+          what="the view in state-dir")
+    daemon.kill()
+    web.kill()
+    daemon.start(wait=False)
+    reply = daemon.wait_addresses("web.service.consul", WEB, timeout=15)
+    assert EDE_STALE in reply.ede_codes()
+
+
+def test_too_old_is_servfail(web, tmp_path):
+    daemon = Lictord(tmp_path, web, services={}, consul_settings={"stale-for": "3s"})
+    daemon.wait_addresses("web.service.consul", WEB)
+    web.kill()
+
+    def gone():
+        reply = daemon.ask("web.service.consul")
+        return reply if reply.rcode == "SERVFAIL" else None
+    reply = until(gone, timeout=40)
+    assert EDE_NO_AUTHORITY in reply.ede_codes()
+    web.restart()
+    until(lambda: live(daemon), timeout=40)
+
+
+def test_start_without_consul(tmp_path, consul):
+    """Nothing known and nobody to ask: SERVFAIL with a reason, not silence and not NXDOMAIN; then live as soon as it comes."""
+    consul.register("web", address="10.0.0.1")
+    consul.kill()
+    daemon = Lictord(tmp_path, consul, services={}, wait=False)
+    reply = until(lambda: daemon.ask("web.service.consul"), timeout=15)
+    assert reply.rcode == "SERVFAIL" and reply.ede()
+    assert daemon.http("/readyz")[0] == 503 and daemon.http("/healthz")[0] == 200
+    consul.restart()
+    consul.register("web", address="10.0.0.1")
+    daemon.wait_addresses("web.service.consul", ["10.0.0.1"], timeout=30)
+    daemon.wait_ready()

@@ -1,0 +1,123 @@
+"""Zones from files: one server without election and without Consul, reload, broken files."""
+
+import re
+import subprocess
+
+import pytest
+
+from lib.dnsq import EDE_PROHIBITED
+from lib.lictord import BUILD, Lictord
+from lib.process import ROOT
+from lib.wait import until
+
+
+@pytest.fixture
+def lictord(tmp_path, zone_file):
+    return Lictord(tmp_path, zones={"example.org": zone_file})
+
+
+def test_single_server_without_consul(lictord):
+    reply = lictord.ask("www.example.org")
+    assert reply.rcode == "NOERROR" and reply.aa and reply.addresses() == ["192.0.2.80"] and reply.ttl() == 300
+    assert lictord.ask("www.example.org", "AAAA").addresses() == ["2001:db8::80"]
+    assert lictord.ask("example.org", "NS").records("NS") == ["ns1.example.org.", "ns2.example.org."]
+    alias = lictord.ask("alias.example.org")
+    assert alias.records("CNAME") == ["www.example.org."] and alias.addresses() == ["192.0.2.80"]
+    assert lictord.ask("x.wild.example.org", "TXT").texts() == ["any"]
+    assert lictord.ask("wild.example.org", "TXT").rcode == "NOERROR", "an empty non-terminal exists"
+    missing = lictord.ask("nosuch.example.org")
+    assert missing.rcode == "NXDOMAIN" and missing.records("SOA", "authority") and missing.ttl("authority") == 60
+    assert lictord.ask("web.service.consul").rcode == "REFUSED"
+    assert lictord.role_status()["role"] == "primary"
+
+
+def test_transfer_is_refused(lictord):
+    reply = lictord.ask("example.org", "AXFR", tcp=True)
+    assert reply.rcode in ("REFUSED", "NOTIMP") and (reply.rcode == "NOTIMP" or EDE_PROHIBITED in reply.ede_codes())
+
+
+def test_reload_takes_a_new_zone_file(lictord, zone_file):
+    text = zone_file.read_text()
+    zone_file.write_text(text.replace("2026010101", "2026010102") + "new IN A 192.0.2.99\n")
+    lictord.command("reload", check=True)
+    lictord.wait_addresses("new.example.org", ["192.0.2.99"])
+    assert " 2026010102 " in lictord.ask("example.org", "SOA").records("SOA")[0]
+    zone_file.write_text(text.replace("2026010101", "2026010103"))
+    lictord.reload()  # SIGHUP
+    lictord.wait_addresses("new.example.org", [])
+
+
+def test_reload_with_a_broken_zone_keeps_the_old_one(lictord, zone_file):
+    lines = zone_file.read_text().splitlines()
+    lines.insert(8, "www2 IN A not-an-address")
+    zone_file.write_text("\n".join(lines) + "\n")
+    done = lictord.command("reload")
+    lictord.wait_logged(rf"{zone_file.name}:9: ")
+    assert done.returncode != 0 or "example.org.zone:9" in done.stdout + done.stderr
+    assert lictord.ask("www.example.org").addresses() == ["192.0.2.80"]
+    assert lictord.ask("www2.example.org").rcode == "NXDOMAIN"
+
+
+def test_reload_with_a_missing_bracket_keeps_the_old_one(lictord, zone_file):
+    zone_file.write_text(zone_file.read_text().replace("2026010101 3600 600 604800 60", "( 2026010102 3600 600 604800 60"))
+    lictord.reload()
+    lictord.wait_logged(rf"{zone_file.name}:\d+: ")
+    assert " 2026010101 " in lictord.ask("example.org", "SOA").records("SOA")[0]
+    assert lictord.ask("www.example.org").addresses() == ["192.0.2.80"]
+
+
+def test_reload_with_a_broken_configuration_keeps_the_old_one(lictord):
+    good = lictord.render()
+    lictord.write_config(good + "\nno-such-key = 1\n")
+    done = lictord.command("reload")
+    assert done.returncode != 0 and "lictord.conf:" in done.stdout + done.stderr and "no-such-key" in done.stdout + done.stderr
+    assert lictord.ask("www.example.org").addresses() == ["192.0.2.80"]
+    lictord.write_config(good.replace('"127.0.0.1:%d"' % lictord.port, '"127.0.0.1:1"', 1))
+    done = lictord.command("reload")
+    assert done.returncode != 0 and "listen" in done.stdout + done.stderr, "what needs a restart is refused by name"
+    lictord.write_config(good)
+    lictord.command("reload", check=True)
+    assert lictord.ask("www.example.org").addresses() == ["192.0.2.80"]
+
+
+def test_reload_adds_and_removes_zones(lictord, tmp_path):
+    second = tmp_path / "second.zone"
+    second.write_text("$ORIGIN example.net.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 604800 60\n@ NS ns\nns A 192.0.2.53\n")
+    lictord.zones["example.net"] = second
+    lictord.write_config()
+    lictord.command("reload", check=True)
+    lictord.wait_addresses("ns.example.net", ["192.0.2.53"])
+    del lictord.zones["example.net"]
+    lictord.write_config()
+    lictord.command("reload", check=True)
+    until(lambda: lictord.ask("ns.example.net").rcode == "REFUSED", timeout=5)
+
+
+@pytest.mark.parametrize("broken,says", [
+    ('listen = {"127.0.0.1:notaport"}\n', r"lictord.conf:1: "),
+    ("zone \"example.org\" {\n  file = \"x\"\n", r"lictord.conf:\d+: "),
+    ("no-such-key = 1\n", r"lictord.conf:1: .*no-such-key"),
+])
+def test_check_of_a_broken_file(tmp_path, broken, says):
+    path = tmp_path / "lictord.conf"
+    path.write_text(broken)
+    done = subprocess.run([BUILD / "lictord", "-t", "-c", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 1 and re.search(says, done.stdout), done.stdout
+
+
+def test_start_with_a_broken_configuration(tmp_path):
+    daemon = Lictord(tmp_path, start=False)
+    daemon.write_config(daemon.render() + "zone {\n")
+    daemon.start(wait=False)
+    assert daemon.process.wait(10) == 1
+    assert daemon.logged(r"lictord.conf:\d+: ")
+
+
+def test_shipped_zones_load(tmp_path):
+    files = sorted((ROOT / "zones").glob("*.zone"))
+    assert files, "zones/ ships samples"
+    zones = {file.name[:-len(".zone")]: file for file in files}
+    daemon = Lictord(tmp_path, zones=zones)
+    for zone in zones:
+        reply = daemon.ask(zone, "SOA")
+        assert reply.rcode == "NOERROR" and reply.aa and reply.records("SOA"), zone
