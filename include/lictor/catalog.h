@@ -1,8 +1,19 @@
 /* The health view: nodes, services and checks as Consul's catalog has them, and what `consul.` therefore
- * contains. No I/O. Builder thread only.
+ * contains. No I/O. Builder thread only (or any one thread before the builder has work).
  *
- * catalog_* takes parsed or raw JSON bodies as Consul sends them, updates the view, and edits the zone: only
- * names of services that changed are rendered again. The caller commits and publishes. */
+ * Bodies go in as Consul sends them. The view is compact; names are case-insensitive, as in Consul, so keys
+ * are folded: `Redis` and `redis` are one service. Only names whose records changed are edited, so a change
+ * costs the service that changed and an unchanged body costs its parsing. One piece serves all the names of
+ * one set of instances. The caller takes the new versions of the zones and publishes them.
+ *
+ * Names (local datacenter; each with and without the datacenter's label):
+ *   NAME.service, TAG.NAME.service, _NAME._TAG.service, _NAME._tcp.service   A, AAAA, SRV (or CNAME)
+ *   NODE.node                                                               A, AAAA (or CNAME)
+ *   HEX.addr.DC                                                             computed, in no transfer
+ * Where they differ from Consul's own, on purpose: a service whose instances are all host names has a CNAME
+ * alone at NAME.service and TAG.NAME.service (RFC 1034 section 3.6.2 allows nothing beside it) and its SRV
+ * records only at the names of RFC 2782; SRV targets are in the domain that was asked; service names with
+ * dots have no name. */
 #pragma once
 
 #include "lictor/buf.h"
@@ -13,45 +24,113 @@
 
 struct catalog;
 
-/* config is copied where needed. state: of the `consul.` zone. */
+/* `domain` and `alt_domain`. */
+#define CATALOG_ZONES_MAX 2
+
+/* config is copied. datacenter: NULL while it is not known; until then there is no zone. state: of the zone;
+ * the alt domain's zone shares it. It outlives every version of the zones. */
 struct catalog *catalog_new(const struct config_services *config, const char *datacenter,
                             struct zone_state *state);
+/* Once no reader can hold a version of a zone: they refer to data of the catalog (computed names). */
 void catalog_free(struct catalog *catalog);
 
-/* Each returns 1 if an answer changed, 0 if not, -1 with err if the body is not what Consul sends (nothing is
+/* A reload: renders everything anew with these TTLs and domains. */
+void catalog_configure(struct catalog *catalog, const struct config_services *config);
+/* Also learnt from the first body of /v1/catalog/nodes and from a restored view. Returns whether it was new
+ * (everything is then rendered anew). */
+bool catalog_set_datacenter(struct catalog *catalog, const char *datacenter);
+/* NULL: not known. */
+const char *catalog_datacenter(const struct catalog *catalog);
+
+/* --- what Consul says ----------------------------------------------------------------------------- */
+
+/* Each returns 1 if the view changed, 0 if not, -1 with err if the body is not what Consul sends (nothing is
  * changed then). */
 
 /* Body of /v1/health/service/NAME: the whole truth about one service. An empty list removes it. */
-int catalog_put_service(struct catalog *catalog, const char *dc, const char *service, const char *body,
-                        size_t len, struct err *err);
-/* Body of /v1/catalog/nodes: the whole truth about nodes. */
-int catalog_put_nodes(struct catalog *catalog, const char *dc, const char *body, size_t len, struct err *err);
-int catalog_remove_service(struct catalog *catalog, const char *dc, const char *service);
-/* Who answers for the zone: NS records `<node>.ns.<domain>` with addresses. Texts are copied. */
+int catalog_put_service(struct catalog *catalog, const char *service, const char *body, size_t len,
+                        struct err *err);
+int catalog_remove_service(struct catalog *catalog, const char *service);
+/* Body of /v1/catalog/nodes: the whole truth about nodes. An empty list removes them all: whether to believe
+ * that is the caller's (watch/). */
+int catalog_put_nodes(struct catalog *catalog, const char *body, size_t len, struct err *err);
+
+/* catalog_put_service in two steps, for who wants to look before believing: parse, compare, apply or drop. */
+struct catalog_update;
+struct catalog_facts {
+    unsigned had;     /* instances in the view */
+    unsigned has;     /* instances in the body */
+    unsigned missing; /* of those in the view, how many are not in the body (critical is not missing) */
+};
+struct catalog_update *catalog_update_parse(struct catalog *catalog, const char *service, const char *body,
+                                            size_t len, struct err *err);
+void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out);
+int catalog_update_apply(struct catalog_update *update); /* and frees it; returns 1 or 0 */
+void catalog_update_free(struct catalog_update *update);
+
+/* Who answers for the zone: NS records `<node>.ns.<domain>` with addresses; equal nodes with several
+ * addresses are one name. Without any (and without names in the configuration's `ns`) NS is `ns.<domain>`,
+ * with no address: the caller puts at least itself. Texts are copied; an address that is not an IP is left
+ * out. Returns 1 if it differs from before. */
 struct catalog_ns {
     const char *node;
-    const char *address; /* IPv4 or IPv6 text */
+    const char *address; /* IPv4 or IPv6 text, without port; NULL or "": none */
 };
 int catalog_put_ns(struct catalog *catalog, const struct catalog_ns *ns, size_t count);
 
-/* The zone's current version with every change so far (a new reference), or NULL before anything is known. */
-struct zone *catalog_zone(struct catalog *catalog);
+/* --- what DNS gets ---------------------------------------------------------------------------------- */
 
-/* For the operator: all services (name NULL) or one, with instances, addresses, checks and what DNS makes of
- * each ("in answers", or why not). */
+/* Commits what changed: the new versions (each a new reference) of those zones that changed since the last
+ * call, the serial of each one higher. Returns how many; 0 also while the datacenter is unknown. The first
+ * call that gives zones gives them all, empty ones too. */
+size_t catalog_take_zones(struct catalog *catalog, struct zone *out[CATALOG_ZONES_MAX]);
+/* New random orders for weighted RRsets that were asked since the last time (about once a second). Serials
+ * stay. Returns how many RRsets; take the zones if any. */
+unsigned catalog_redraw(struct catalog *catalog, struct rng *rng);
+
+/* --- for the operator, triggers and metrics --------------------------------------------------------- */
+
+/* All services (name NULL) or one, with instances, addresses, checks and what DNS makes of each ("in
+ * answers", or why not). NULL if there is no such service. New reference. */
 json_t *catalog_services_json(const struct catalog *catalog, const char *name);
 size_t catalog_service_count(const struct catalog *catalog);
 size_t catalog_instance_count(const struct catalog *catalog);
-/* The worst status and counts of a service, for triggers and TXT: returns 0 if unknown. */
+size_t catalog_node_count(const struct catalog *catalog);
+
+struct catalog_stats {
+    uint64_t edits;         /* owner names put or removed since the start: what changes cost */
+    uint64_t bad_names;     /* services, tags and nodes seen so far that cannot be DNS names */
+    uint64_t bad_addresses; /* registrations seen so far whose address is neither IP nor host name */
+    uint64_t bad_ports, duplicates;
+};
+void catalog_stats(const struct catalog *catalog, struct catalog_stats *out);
+
 struct catalog_health {
     unsigned instances, passing, warning, critical, answering;
 };
+/* Returns 1 and fills out, or 0 if the service is not known. */
 int catalog_service_health(const struct catalog *catalog, const char *service, struct catalog_health *out);
-/* Calls visit for each service name of the local datacenter (lower-case). */
+/* Calls visit for each service name (lower-case), in no particular order. */
 void catalog_each_service(const struct catalog *catalog,
                           void (*visit)(void *arg, const char *service, const struct catalog_health *health),
                           void *arg);
+/* Calls visit for each service with an instance on this node. */
+void catalog_services_on_node(const struct catalog *catalog, const char *node,
+                              void (*visit)(void *arg, const char *service), void *arg);
 
-/* Saving and warm start: a self-contained dump of the view, and loading it into an empty catalog. */
-void catalog_save(const struct catalog *catalog, struct buf *out);
-int catalog_restore(struct catalog *catalog, const char *data, size_t len, struct err *err);
+/* `<service>.health.lictor. TXT`: the counts, then a line an instance with its address and, if it is out of
+ * the answers, the check that says so. Lines are printable ASCII, at most 255 octets. No line for a service
+ * that is not known. */
+void catalog_health_text(const struct catalog *catalog, const char *service,
+                         void (*line)(void *arg, const char *text), void *arg);
+/* Calls visit for each service (lower-case) whose text may have changed since the last call, removed ones
+ * too. */
+void catalog_take_changed(struct catalog *catalog, void (*visit)(void *arg, const char *service), void *arg);
+
+/* --- warm start ------------------------------------------------------------------------------------- */
+
+/* A self-contained dump of the view. as_of: CLOCK_REALTIME ns of the last contact with Consul. */
+void catalog_save(const struct catalog *catalog, nstime as_of, struct buf *out);
+/* Loads it into an empty catalog. 0, or -1 with err (the catalog is then as it was). A configured datacenter
+ * other than the saved one is an error: it is another Consul. */
+int catalog_restore(struct catalog *catalog, const char *data, size_t len, nstime *as_of, struct err *err);

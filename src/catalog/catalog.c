@@ -1,0 +1,413 @@
+/* The view: what is known of services and nodes, and the way in for Consul's bodies. */
+#include "internal.h"
+
+#include "names.h"
+
+#include "lictor/log.h"
+#include "lictor/xalloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* --- life
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void copy_config(struct config_services *out, const struct config_services *config)
+{
+    *out = *config;
+    out->reverse = NULL; /* not ours */
+    out->reverse_count = 0;
+    out->service_ttl = xcalloc(config->service_ttl_count + 1, sizeof(*out->service_ttl));
+    for (size_t i = 0; i < config->service_ttl_count; i++)
+        out->service_ttl[i] = (struct config_ttl_rule){
+            .pattern = xstrdup(config->service_ttl[i].pattern),
+            .ttl = config->service_ttl[i].ttl,
+        };
+    out->ns.items = xcalloc(config->ns.count + 1, sizeof(*out->ns.items));
+    for (size_t i = 0; i < config->ns.count; i++)
+        out->ns.items[i] = xstrdup(config->ns.items[i]);
+}
+
+static void free_config(struct config_services *config)
+{
+    for (size_t i = 0; i < config->service_ttl_count; i++)
+        free(config->service_ttl[i].pattern);
+    free(config->service_ttl);
+    for (size_t i = 0; i < config->ns.count; i++)
+        free(config->ns.items[i]);
+    free(config->ns.items);
+}
+
+struct catalog *catalog_new(const struct config_services *config, const char *datacenter,
+                            struct zone_state *state)
+{
+    struct catalog *catalog = xcalloc(1, sizeof(*catalog));
+    copy_config(&catalog->config, config);
+    catalog->state = state;
+    catalog->services = strmap_new();
+    catalog->nodes = strmap_new();
+    catalog->changed = strmap_new();
+    if (datacenter)
+        catalog_set_datacenter(catalog, datacenter);
+    return catalog;
+}
+
+static void service_free(void *arg)
+{
+    struct service *service = arg;
+    render_forget(service);
+    view_free(service->view);
+    free(service->name);
+    free(service);
+}
+
+void catalog_free(struct catalog *catalog)
+{
+    if (!catalog)
+        return;
+    output_stop(catalog);
+    strmap_free(catalog->services, service_free);
+    strmap_free(catalog->nodes, node_free);
+    strmap_free(catalog->changed, NULL);
+    for (size_t i = 0; i < catalog->ns_count; i++)
+        free(catalog->ns[i].node);
+    free(catalog->ns);
+    computed_free_all(catalog);
+    free_config(&catalog->config);
+    free(catalog->datacenter);
+    free(catalog);
+}
+
+static void render_all(struct catalog *catalog)
+{
+    const void *key;
+    void *value;
+    output_start(catalog);
+    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);) {
+        render_forget(value);
+        render_service(catalog, value);
+    }
+    for (size_t i = 0; strmap_next(catalog->nodes, &i, &key, NULL, &value);) {
+        struct node *node = value;
+        if (node->piece)
+            piece_unref(node->piece);
+        render_node(catalog, node);
+    }
+}
+
+void catalog_configure(struct catalog *catalog, const struct config_services *config)
+{
+    free_config(&catalog->config);
+    copy_config(&catalog->config, config);
+    if (catalog->datacenter)
+        render_all(catalog);
+}
+
+bool catalog_set_datacenter(struct catalog *catalog, const char *datacenter)
+{
+    uint8_t name[NAME_MAX_WIRE];
+    char *folded = fold_case(datacenter);
+    bool same = catalog->datacenter && strcmp(catalog->datacenter, folded) == 0;
+    /* One label (Consul: letters, digits, '-' and '_'), and room for `<32 hex digits>.addr.` before it. */
+    bool fits = name_under_label(NULL, folded, true, catalog->config.domain, name) > 0 &&
+                name_len(name) < 200 &&
+                (!catalog->config.has_alt_domain ||
+                 (name_under_label(NULL, folded, true, catalog->config.alt_domain, name) > 0 &&
+                  name_len(name) < 200));
+    if (!fits)
+        log_error("catalog: datacenter \"%s\" cannot be a label of a name below the domain: no zone",
+                  datacenter);
+    if (same || !fits) {
+        free(folded);
+        return false;
+    }
+    free(catalog->datacenter);
+    catalog->datacenter = folded;
+    render_all(catalog);
+    return true;
+}
+
+const char *catalog_datacenter(const struct catalog *catalog)
+{
+    return catalog->datacenter;
+}
+
+/* --- services
+ * -------------------------------------------------------------------------------------------------- */
+
+struct service *catalog_find(const struct catalog *catalog, const char *name)
+{
+    char *folded = fold_case(name);
+    struct service *service = strmap_gets(catalog->services, folded);
+    free(folded);
+    return service;
+}
+
+int catalog_set_view(struct catalog *catalog, const char *folded, struct view *view)
+{
+    struct service *service = strmap_gets(catalog->services, folded);
+    bool gone = view->instance_count == 0;
+    if (service ? view_equal(service->view, view) : gone) {
+        view_free(view);
+        return 0;
+    }
+    strmap_puts(catalog->changed, folded, catalog);
+    catalog->instance_count += view->instance_count;
+    if (!service) {
+        service = xcalloc(1, sizeof(*service));
+        service->name = xstrdup(folded);
+        strmap_puts(catalog->services, folded, service);
+    } else {
+        catalog->instance_count -= service->view->instance_count;
+        view_free(service->view);
+    }
+    service->view = view;
+    if (gone) {
+        unrender_service(catalog, service);
+        strmap_removes(catalog->services, folded);
+        service_free(service);
+    } else {
+        render_service(catalog, service);
+    }
+    return 1;
+}
+
+struct catalog_update {
+    struct catalog *catalog;
+    char *service; /* folded */
+    struct view *view;
+};
+
+struct catalog_update *catalog_update_parse(struct catalog *catalog, const char *service, const char *body,
+                                            size_t len, struct err *err)
+{
+    struct view *view = view_parse(body, len, &catalog->faults, err);
+    if (!view)
+        return NULL;
+    struct catalog_update *update = xcalloc(1, sizeof(*update));
+    *update = (struct catalog_update){.catalog = catalog, .service = fold_case(service), .view = view};
+    return update;
+}
+
+void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out)
+{
+    const struct service *service = strmap_gets(update->catalog->services, update->service);
+    *out = (struct catalog_facts){.has = update->view->instance_count};
+    if (service) {
+        out->had = service->view->instance_count;
+        out->missing = view_missing(service->view, update->view);
+    }
+}
+
+int catalog_update_apply(struct catalog_update *update)
+{
+    int changed = catalog_set_view(update->catalog, update->service, update->view);
+    update->view = NULL;
+    catalog_update_free(update);
+    return changed;
+}
+
+void catalog_update_free(struct catalog_update *update)
+{
+    if (!update)
+        return;
+    view_free(update->view);
+    free(update->service);
+    free(update);
+}
+
+int catalog_put_service(struct catalog *catalog, const char *service, const char *body, size_t len,
+                        struct err *err)
+{
+    struct catalog_update *update = catalog_update_parse(catalog, service, body, len, err);
+    return update ? catalog_update_apply(update) : -1;
+}
+
+int catalog_remove_service(struct catalog *catalog, const char *service)
+{
+    return catalog_put_service(catalog, service, "[]", 2, NULL);
+}
+
+/* --- nodes
+ * ----------------------------------------------------------------------------------------------------- */
+
+static struct node *node_new(const char *name, const char *address)
+{
+    struct node *node = xcalloc(1, sizeof(*node));
+    node->name = xstrdup(name);
+    address_parse(address, &node->address);
+    node->host = node->address.kind == ADDRESS_HOST ? xstrdup(address) : NULL;
+    return node;
+}
+
+static bool same_node(const struct node *a, const struct node *b)
+{
+    return strcmp(a->name, b->name) == 0 && memcmp(&a->address, &b->address, sizeof(a->address)) == 0 &&
+           (!a->host || strcmp(a->host, b->host) == 0);
+}
+
+/* Reads the list into a map of its own, so that a fault in its last entry changes nothing. */
+static int parse_nodes(const json_t *list, struct strmap *nodes, const char **datacenter, struct err *err)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        char where[48];
+        snprintf(where, sizeof(where), "list of nodes: entry %zu", i);
+        const json_t *item = json_array_get(list, i);
+        const char *name, *address, *dc;
+        if (!json_is_object(item))
+            return err_set(err, "%s is not an object", where);
+        if (json_text(item, "Node", where, &name, err) < 0 ||
+            json_text(item, "Address", where, &address, err) < 0 ||
+            json_text(item, "Datacenter", where, &dc, err) < 0)
+            return -1;
+        if (!name[0])
+            return err_set(err, "%s: Node is missing", where);
+        if (dc[0])
+            *datacenter = dc;
+        char *folded = fold_case(name);
+        struct node *old = strmap_puts(nodes, folded, node_new(name, address));
+        if (old)
+            node_free(old);
+        free(folded);
+    }
+    return 0;
+}
+
+int catalog_set_nodes(struct catalog *catalog, const json_t *list, struct err *err)
+{
+    if (!json_is_array(list) && !json_is_null(list))
+        return err_set(err, "list of nodes: the body is not a list");
+    struct strmap *next = strmap_new();
+    const char *datacenter = NULL;
+    if (parse_nodes(list, next, &datacenter, err) < 0) {
+        strmap_free(next, node_free);
+        return -1;
+    }
+    int changed = 0;
+    const void *key;
+    size_t len;
+    void *value;
+    for (size_t i = 0; strmap_next(catalog->nodes, &i, &key, &len, &value);) {
+        struct node *new = strmap_get(next, key, len);
+        if (new &&same_node(value, new))
+            continue;
+        unrender_node(catalog, value);
+        strmap_remove(catalog->nodes, key, len);
+        node_free(value);
+        changed = 1;
+    }
+    for (size_t i = 0; strmap_next(next, &i, &key, &len, &value);) {
+        if (strmap_get(catalog->nodes, key, len)) {
+            node_free(value);
+            continue;
+        }
+        strmap_put(catalog->nodes, key, len, value);
+        render_node(catalog, value);
+        changed = 1;
+    }
+    strmap_free(next, NULL);
+    if (!catalog->datacenter && datacenter)
+        changed |= catalog_set_datacenter(catalog, datacenter);
+    return changed;
+}
+
+int catalog_put_nodes(struct catalog *catalog, const char *body, size_t len, struct err *err)
+{
+    json_error_t fault;
+    json_t *list = json_loadb(body, len, JSON_DECODE_ANY, &fault);
+    if (!list)
+        return err_set(err, "list of nodes: not JSON: line %d: %s", fault.line, fault.text);
+    int result = catalog_set_nodes(catalog, list, err);
+    json_decref(list);
+    return result;
+}
+
+/* --- numbers
+ * ----------------------------------------------------------------------------------------------------- */
+
+size_t catalog_service_count(const struct catalog *catalog)
+{
+    return strmap_count(catalog->services);
+}
+
+size_t catalog_instance_count(const struct catalog *catalog)
+{
+    return catalog->instance_count;
+}
+
+size_t catalog_node_count(const struct catalog *catalog)
+{
+    return strmap_count(catalog->nodes);
+}
+
+void catalog_stats(const struct catalog *catalog, struct catalog_stats *out)
+{
+    *out = catalog->stats;
+    out->bad_addresses = catalog->faults.bad_addresses;
+    out->bad_ports = catalog->faults.bad_ports;
+    out->duplicates = catalog->faults.duplicates;
+}
+
+void count_health(const struct catalog *catalog, const struct view *view, struct catalog_health *out)
+{
+    *out = (struct catalog_health){.instances = view->instance_count};
+    for (uint32_t i = 0; i < view->instance_count; i++) {
+        const struct view_instance *instance = &view->instances[i];
+        out->passing += instance->state == CHECK_PASSING;
+        out->warning += instance->state == CHECK_WARNING;
+        out->critical += instance->state == CHECK_CRITICAL;
+        out->answering += instance_answers(catalog, view, instance);
+    }
+}
+
+int catalog_service_health(const struct catalog *catalog, const char *name, struct catalog_health *out)
+{
+    const struct service *service = catalog_find(catalog, name);
+    if (!service)
+        return 0;
+    count_health(catalog, service->view, out);
+    return 1;
+}
+
+void catalog_each_service(const struct catalog *catalog,
+                          void (*visit)(void *arg, const char *service, const struct catalog_health *health),
+                          void *arg)
+{
+    const void *key;
+    void *value;
+    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);) {
+        const struct service *service = value;
+        struct catalog_health health;
+        count_health(catalog, service->view, &health);
+        visit(arg, service->name, &health);
+    }
+}
+
+void catalog_services_on_node(const struct catalog *catalog, const char *node,
+                              void (*visit)(void *arg, const char *service), void *arg)
+{
+    const void *key;
+    void *value;
+    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);) {
+        const struct service *service = value;
+        const struct view *view = service->view;
+        for (uint32_t k = 0; k < view->instance_count; k++)
+            if (strcasecmp(view_text(view, view->instances[k].node), node) == 0) {
+                visit(arg, service->name);
+                break;
+            }
+    }
+}
+
+void catalog_take_changed(struct catalog *catalog, void (*visit)(void *arg, const char *service), void *arg)
+{
+    struct strmap *changed = catalog->changed;
+    catalog->changed = strmap_new();
+    const void *key;
+    void *value;
+    for (size_t i = 0; strmap_next(changed, &i, &key, NULL, &value);)
+        visit(arg, key);
+    strmap_free(changed, NULL);
+}

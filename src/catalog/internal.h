@@ -1,0 +1,129 @@
+/* What the files of catalog/ share. */
+#pragma once
+
+#include "view.h"
+
+#include "lictor/catalog.h"
+#include "lictor/strmap.h"
+
+/* The RRsets of one set of instances. A, AAAA and CNAME are the same in every zone; SRV targets are in the
+ * zone's own domain. */
+enum slot { SLOT_A, SLOT_AAAA, SLOT_CNAME, SLOT_SRV, SLOTS = SLOT_SRV + CATALOG_ZONES_MAX };
+
+#define DIGEST_LEN 16
+
+struct rrset {
+    struct piece *piece;        /* NULL: no such RRset */
+    uint8_t digest[DIGEST_LEN]; /* of everything the piece was made from: equal digests, equal pieces */
+};
+
+/* All instances that answer (tag NULL), or those with one tag. */
+struct answer_set {
+    char *tag; /* folded */
+    struct rrset slots[SLOTS];
+};
+
+struct service {
+    char *name; /* folded */
+    struct view *view;
+    struct answer_set *sets; /* by tag, the one without a tag first */
+    size_t set_count;
+};
+
+struct node {
+    char *name; /* as registered */
+    char *host; /* ADDRESS_HOST only */
+    struct address address;
+    struct piece *piece;
+};
+
+struct nameserver {
+    char *node;
+    struct address address;
+};
+
+/* A zone that is being kept: the version taken last and the edit since then. */
+struct zone_out {
+    uint8_t apex[NAME_MAX_WIRE];
+    /* Where names stand: without the datacenter's label, and with it. */
+    uint8_t service[2][NAME_MAX_WIRE], node[2][NAME_MAX_WIRE];
+    unsigned forms;              /* 2, or 1 if the datacenter's name would be taken for something else */
+    uint8_t addr[NAME_MAX_WIRE]; /* addr.DC.DOMAIN */
+    struct zone *zone;
+    struct zone_edit *edit;
+    bool changed; /* the edit changes contents (not only the order of records): a new serial */
+    uint32_t serial;
+};
+
+struct computed; /* what the computed names of a zone need */
+
+struct catalog {
+    struct config_services config;
+    char *datacenter;
+    struct zone_state *state;
+    struct strmap *services; /* folded name -> struct service */
+    struct strmap *nodes;    /* folded name -> struct node */
+    size_t instance_count;
+    struct nameserver *ns; /* sorted by node */
+    size_t ns_count;
+    struct zone_out zones[CATALOG_ZONES_MAX];
+    size_t zone_count;         /* 0 while the datacenter is unknown */
+    struct strmap *changed;    /* folded names, for catalog_take_changed */
+    struct computed *computed; /* every one ever given to a zone: versions may still use them */
+    struct catalog_stats stats;
+    struct view_faults faults;
+};
+
+/* --- output.c: the zones ------------------------------------------------------------------------------ */
+
+/* Starts the zones anew, empty, from the configuration and the datacenter; the old versions are dropped. */
+void output_start(struct catalog *catalog);
+void output_stop(struct catalog *catalog);
+/* Sets (piece NULL: removes) one RRset. */
+void output_put(struct catalog *catalog, struct zone_out *out, const uint8_t *owner, uint16_t type,
+                struct piece *piece);
+struct zone_edit *output_edit(struct zone_out *out);
+uint32_t ttl_seconds(nstime ttl);
+
+/* --- apex.c -------------------------------------------------------------------------------------------- */
+
+void apex_put_soa(struct catalog *catalog, struct zone_out *out);
+/* NS and the name servers' addresses. */
+void apex_put_ns(struct catalog *catalog, struct zone_out *out);
+/* Removes what apex_put_ns put, before the list changes. */
+void apex_remove_ns(struct catalog *catalog, struct zone_out *out);
+
+/* --- computed.c ------------------------------------------------------------------------------------------
+ */
+
+/* For zone_edit_new. Lives until the catalog is freed. */
+const struct computed *computed_new(struct catalog *catalog, const struct zone_out *out);
+void computed_free_all(struct catalog *catalog);
+int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_computed *out);
+
+/* --- render_service.c, render_node.c -------------------------------------------------------------------- */
+
+bool instance_answers(const struct catalog *catalog, const struct view *view,
+                      const struct view_instance *instance);
+/* Brings the zones up to the service's view: edits the names whose records differ from what is there. */
+void render_service(struct catalog *catalog, struct service *service);
+/* Forgets what was rendered without editing (the zones are gone). */
+void render_forget(struct service *service);
+/* Removes all of its names. */
+void unrender_service(struct catalog *catalog, struct service *service);
+
+void render_node(struct catalog *catalog, struct node *node);
+void unrender_node(struct catalog *catalog, struct node *node);
+void node_free(void *node);
+
+/* --- catalog.c ---------------------------------------------------------------------------------------------
+ */
+
+/* The folded name's service or NULL. */
+struct service *catalog_find(const struct catalog *catalog, const char *name);
+/* Puts a view under a folded name, in place of the one there (an empty one removes the service). Takes the
+ * view. */
+int catalog_set_view(struct catalog *catalog, const char *folded, struct view *view);
+/* Takes a parsed list of nodes. */
+int catalog_set_nodes(struct catalog *catalog, const json_t *list, struct err *err);
+void count_health(const struct catalog *catalog, const struct view *view, struct catalog_health *out);

@@ -1,0 +1,122 @@
+/* The zones that the view becomes: their places for names, the open edit, serials. */
+#include "internal.h"
+
+#include "names.h"
+
+#include "lictor/dns.h"
+#include "lictor/log.h"
+
+#include <string.h>
+
+uint32_t ttl_seconds(nstime ttl)
+{
+    nstime seconds = ttl / NS_PER_S;
+    return seconds < 0 ? 0 : seconds > INT32_MAX ? INT32_MAX : (uint32_t)seconds; /* RFC 2181 section 8 */
+}
+
+/* A datacenter called `service` cannot be told from the label of that name: Consul scans for it from the
+ * right and answers nothing sensible. Its services are then there without the datacenter's label only. */
+static bool is_reserved(const char *datacenter)
+{
+    static const char *const words[] = {"service", "node", "addr", "query", "connect", "ingress", "ns"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(datacenter, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static void start_zone(struct catalog *catalog, struct zone_out *out, const uint8_t *apex)
+{
+    uint32_t serial = out->serial;
+    *out = (struct zone_out){.serial = serial, .forms = is_reserved(catalog->datacenter) ? 1 : 2};
+    memcpy(out->apex, apex, name_len(apex));
+    uint8_t datacenter[NAME_MAX_WIRE];
+    /* catalog_set_datacenter and the configuration leave room for all of these. */
+    name_under(catalog->datacenter, true, apex, datacenter);
+    name_under("service", false, apex, out->service[0]);
+    name_under("service", false, datacenter, out->service[1]);
+    name_under("node", false, apex, out->node[0]);
+    name_under("node", false, datacenter, out->node[1]);
+    name_under("addr", false, datacenter, out->addr);
+    out->edit =
+        zone_edit_new(out->apex, ZONE_CATALOG, catalog->state, computed_miss, computed_new(catalog, out));
+    out->changed = true;
+}
+
+void output_stop(struct catalog *catalog)
+{
+    for (size_t i = 0; i < catalog->zone_count; i++) {
+        struct zone_out *out = &catalog->zones[i];
+        if (out->edit)
+            zone_edit_abort(out->edit);
+        if (out->zone)
+            zone_unref(out->zone);
+        out->edit = NULL;
+        out->zone = NULL;
+    }
+    catalog->zone_count = 0;
+}
+
+void output_start(struct catalog *catalog)
+{
+    output_stop(catalog);
+    start_zone(catalog, &catalog->zones[0], catalog->config.domain);
+    catalog->zone_count = 1;
+    if (catalog->config.has_alt_domain) {
+        start_zone(catalog, &catalog->zones[1], catalog->config.alt_domain);
+        catalog->zone_count = 2;
+    }
+    for (size_t i = 0; i < catalog->zone_count; i++)
+        apex_put_ns(catalog, &catalog->zones[i]);
+}
+
+struct zone_edit *output_edit(struct zone_out *out)
+{
+    if (!out->edit)
+        out->edit = zone_edit_begin(out->zone);
+    return out->edit;
+}
+
+void output_put(struct catalog *catalog, struct zone_out *out, const uint8_t *owner, uint16_t type,
+                struct piece *piece)
+{
+    struct err err;
+    out->changed = true;
+    catalog->stats.edits++;
+    if (!piece)
+        zone_edit_remove(output_edit(out), owner, type);
+    else if (zone_edit_put(output_edit(out), owner, piece, &err) < 0)
+        log_error("catalog: %s", err.text);
+}
+
+/* Serials begin with the time, so that they rise over restarts, and go up by one a change (RFC 1982); changes
+ * come in at less than one a second in the long run, and a saved view's serial is gone beyond. */
+static uint32_t next_serial(uint32_t serial)
+{
+    uint32_t now = (uint32_t)(clock_real() / NS_PER_S);
+    if (serial == 0)
+        return now;
+    return serial + 1 == 0 ? 1 : serial + 1;
+}
+
+size_t catalog_take_zones(struct catalog *catalog, struct zone *zones[CATALOG_ZONES_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < catalog->zone_count; i++) {
+        struct zone_out *out = &catalog->zones[i];
+        if (!out->edit)
+            continue;
+        if (out->changed) {
+            out->serial = next_serial(out->serial);
+            apex_put_soa(catalog, out);
+            out->changed = false;
+        }
+        struct zone *next = zone_edit_commit(out->edit);
+        out->edit = NULL;
+        if (out->zone)
+            zone_unref(out->zone);
+        out->zone = next;
+        zones[count++] = zone_ref(next);
+    }
+    return count;
+}

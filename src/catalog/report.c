@@ -1,0 +1,144 @@
+/* The view for people: JSON for `lictor services`, text for `<service>.health.lictor.` */
+#include "internal.h"
+
+#include "lictor/xalloc.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const state_names[] = {"passing", "warning", "critical"};
+
+/* The check that decided the instance's state; NULL without checks. */
+static const struct view_check *worst_check(const struct view *view, const struct view_instance *instance)
+{
+    for (uint32_t i = 0; i < instance->check_count; i++) {
+        const struct view_check *check = &view->checks[instance->first_check + i];
+        if (check->status == instance->state)
+            return check;
+    }
+    return NULL;
+}
+
+/* "" if the instance is in the answers. */
+static void reason_out(const struct catalog *catalog, const struct view *view,
+                       const struct view_instance *instance, char out[512])
+{
+    out[0] = '\0';
+    if (instance_answers(catalog, view, instance))
+        return;
+    const struct view_check *check = worst_check(view, instance);
+    bool by_check = instance->state == CHECK_CRITICAL ||
+                    (catalog->config.only_passing && instance->state != CHECK_PASSING);
+    if (!by_check || !check)
+        snprintf(out, 512, "its address is neither an IP nor a host name");
+    else
+        snprintf(out, 512, "%scheck \"%s\" is %s%s%s", check->node_level ? "the node's " : "",
+                 view_text(view, check->name), state_names[check->status], check->output ? ": " : "",
+                 view_text(view, check->output));
+}
+
+/* --- JSON
+ * ------------------------------------------------------------------------------------------------------- */
+
+static json_t *instance_json(const struct catalog *catalog, const struct view *view,
+                             const struct view_instance *instance)
+{
+    char address[256], reason[512];
+    const char *host;
+    const struct address *where = view_address(view, instance, &host);
+    json_t *tags = json_array(), *checks = json_array();
+    for (uint32_t i = 0; i < instance->tag_count; i++)
+        json_array_append_new(tags, json_string(view_text(view, view->tags[instance->first_tag + i])));
+    for (uint32_t i = 0; i < instance->check_count; i++) {
+        const struct view_check *check = &view->checks[instance->first_check + i];
+        json_array_append_new(checks,
+                              json_pack("{s:s, s:s, s:b, s:s}", "name", view_text(view, check->name),
+                                        "status", state_names[check->status], "node", (int)check->node_level,
+                                        "output", view_text(view, check->output)));
+    }
+    reason_out(catalog, view, instance, reason);
+    bool warning = instance->state == CHECK_WARNING;
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:s}", "node", view_text(view, instance->node),
+                     "id", view_text(view, instance->id), "address", address_text(where, host, address),
+                     "port", (int)instance->port, "status", state_names[instance->state], "weight",
+                     (int)(warning ? instance->weight_warning : instance->weight_passing), "tags", tags,
+                     "checks", checks, "dns", reason[0] ? reason : "in answers");
+}
+
+static json_t *service_json(const struct catalog *catalog, const struct service *service)
+{
+    struct catalog_health health;
+    count_health(catalog, service->view, &health);
+    json_t *instances = json_array();
+    for (uint32_t i = 0; i < service->view->instance_count; i++)
+        json_array_append_new(instances, instance_json(catalog, service->view, &service->view->instances[i]));
+    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:o}", "service", service->name, "passing",
+                     (int)health.passing, "warning", (int)health.warning, "critical", (int)health.critical,
+                     "answering", (int)health.answering, "instances", instances);
+}
+
+json_t *catalog_services_json(const struct catalog *catalog, const char *name)
+{
+    if (name) {
+        const struct service *service = catalog_find(catalog, name);
+        return service ? service_json(catalog, service) : NULL;
+    }
+    json_t *list = json_array();
+    const void *key;
+    void *value;
+    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);)
+        json_array_append_new(list, service_json(catalog, value));
+    return list;
+}
+
+/* --- text
+ * -------------------------------------------------------------------------------------------------------- */
+
+struct lines {
+    void (*line)(void *arg, const char *text);
+    void *arg;
+};
+
+static void say(const struct lines *lines, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* One character-string of a TXT record (RFC 1035 section 3.3.14): 255 octets, and nothing that a terminal
+ * obeys. */
+static void say(const struct lines *lines, const char *fmt, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    for (char *c = text; *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    lines->line(lines->arg, text);
+}
+
+void catalog_health_text(const struct catalog *catalog, const char *name,
+                         void (*line)(void *arg, const char *text), void *arg)
+{
+    const struct service *service = catalog_find(catalog, name);
+    if (!service)
+        return;
+    const struct view *view = service->view;
+    const struct lines lines = {.line = line, .arg = arg};
+    struct catalog_health health;
+    count_health(catalog, view, &health);
+    say(&lines, "%s: %u instances, %u passing, %u warning, %u critical, %u in answers", service->name,
+        health.instances, health.passing, health.warning, health.critical, health.answering);
+    for (uint32_t i = 0; i < view->instance_count; i++) {
+        const struct view_instance *instance = &view->instances[i];
+        char address[256], reason[512];
+        const char *host;
+        const struct address *where = view_address(view, instance, &host);
+        address_text(where, host, address);
+        reason_out(catalog, view, instance, reason);
+        bool v6 = where->kind == ADDRESS_IPV6;
+        say(&lines, "%s%s%s:%d %s on %s %s%s%s", v6 ? "[" : "", address[0] ? address : "?", v6 ? "]" : "",
+            (int)instance->port, view_text(view, instance->id), view_text(view, instance->node),
+            state_names[instance->state], reason[0] ? ", out: " : "", reason);
+    }
+}

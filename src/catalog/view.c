@@ -1,0 +1,422 @@
+#include "view.h"
+
+#include "names.h"
+
+#include "lictor/xalloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Enough to know why; an HTTP check's output holds the whole page. */
+#define OUTPUT_MAX 160
+
+/* Views compare by memcmp: no padding may hide in here. */
+_Static_assert(sizeof(struct view_instance) == 9 * 4 + 2 * 2 + 2 + 2 * 17, "padding");
+_Static_assert(sizeof(struct view_check) == 12, "padding");
+
+struct parser {
+    struct view *view;
+    struct buf pool;
+    struct strmap *interned; /* text -> offset + 1 */
+    struct buf instances, checks, tags;
+    struct view_faults *faults;
+    struct err *err;
+    char where[64];
+};
+
+static uint32_t intern_n(struct parser *p, const char *text, size_t len)
+{
+    if (len == 0)
+        return 0; /* the pool begins with an empty string */
+    uintptr_t known = (uintptr_t)strmap_get(p->interned, text, len);
+    if (known)
+        return (uint32_t)(known - 1);
+    uint32_t offset = (uint32_t)p->pool.len;
+    buf_append(&p->pool, text, len);
+    buf_append(&p->pool, "", 1);
+    strmap_put(p->interned, text, len, (void *)((uintptr_t)offset + 1));
+    return offset;
+}
+
+static uint32_t intern(struct parser *p, const char *text)
+{
+    return intern_n(p, text, strlen(text));
+}
+
+/* --- one entry -------------------------------------------------------------------------------------- */
+
+static uint8_t state_of(const char *status)
+{
+    if (strcmp(status, "passing") == 0)
+        return CHECK_PASSING;
+    if (strcmp(status, "critical") == 0)
+        return CHECK_CRITICAL;
+    return CHECK_WARNING; /* "warning", and whatever is not passing but, as Consul sees it, not critical */
+}
+
+/* The first line, cut at OUTPUT_MAX but not within a UTF-8 character. */
+static uint32_t intern_output(struct parser *p, const char *output)
+{
+    size_t len = strcspn(output, "\r\n");
+    if (len > OUTPUT_MAX) {
+        len = OUTPUT_MAX;
+        while (len > 0 && ((unsigned char)output[len] & 0xc0) == 0x80)
+            len--;
+    }
+    return intern_n(p, output, len);
+}
+
+static int parse_checks(struct parser *p, const json_t *list, const char *service_id,
+                        struct view_instance *instance)
+{
+    instance->first_check = (uint32_t)(p->checks.len / sizeof(struct view_check));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        if (!json_is_object(item))
+            return err_set(p->err, "%s: Checks[%zu] is not an object", p->where, i);
+        const char *id, *name, *status, *output, *owner;
+        if (json_text(item, "CheckID", p->where, &id, p->err) < 0 ||
+            json_text(item, "Name", p->where, &name, p->err) < 0 ||
+            json_text(item, "Status", p->where, &status, p->err) < 0 ||
+            json_text(item, "Output", p->where, &output, p->err) < 0 ||
+            json_text(item, "ServiceID", p->where, &owner, p->err) < 0)
+            return -1;
+        /* Another service's check on this node says nothing about us; the endpoint does not send them. */
+        if (owner[0] && strcmp(owner, service_id) != 0)
+            continue;
+        struct view_check check = {.status = state_of(status), .node_level = !owner[0]};
+        check.name = intern(p, name[0] ? name : id);
+        if (check.status != CHECK_PASSING)
+            check.output = intern_output(p, output);
+        if (check.status > instance->state)
+            instance->state = check.status;
+        buf_append(&p->checks, &check, sizeof(check));
+        instance->check_count++;
+    }
+    return 0;
+}
+
+static int parse_tags(struct parser *p, const json_t *list, struct view_instance *instance)
+{
+    instance->first_tag = (uint32_t)(p->tags.len / sizeof(uint32_t));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!text)
+            return err_set(p->err, "%s: Tags[%zu] is not a string", p->where, i);
+        uint32_t tag = intern(p, text);
+        buf_append(&p->tags, &tag, sizeof(tag));
+        instance->tag_count++;
+    }
+    return 0;
+}
+
+static int parse_weight(struct parser *p, const json_t *weights, const char *key, uint16_t *out)
+{
+    json_t *value;
+    *out = 1; /* Consul's default, also for registrations that are older than weights */
+    if (json_member(weights, key, JSON_INTEGER, p->where, &value, p->err) < 0)
+        return -1;
+    if (value) {
+        json_int_t n = json_integer_value(value);
+        *out = n < 0 ? 0 : n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
+    }
+    return 0;
+}
+
+static int parse_node(struct parser *p, const json_t *node, struct view_instance *instance)
+{
+    const char *name, *address;
+    if (json_text(node, "Node", p->where, &name, p->err) < 0 ||
+        json_text(node, "Address", p->where, &address, p->err) < 0)
+        return -1;
+    if (!name[0])
+        return err_set(p->err, "%s: Node.Node is missing", p->where);
+    instance->node = intern(p, name);
+    address_parse(address, &instance->node_address);
+    if (instance->node_address.kind == ADDRESS_HOST)
+        instance->node_host = intern(p, address);
+    return 0;
+}
+
+static int parse_service(struct parser *p, const json_t *service, struct view_instance *instance)
+{
+    const char *name, *id, *address;
+    json_t *port, *tags, *weights;
+    if (json_text(service, "Service", p->where, &name, p->err) < 0 ||
+        json_text(service, "ID", p->where, &id, p->err) < 0 ||
+        json_text(service, "Address", p->where, &address, p->err) < 0 ||
+        json_member(service, "Port", JSON_INTEGER, p->where, &port, p->err) < 0 ||
+        json_member(service, "Tags", JSON_ARRAY, p->where, &tags, p->err) < 0 ||
+        json_member(service, "Weights", JSON_OBJECT, p->where, &weights, p->err) < 0 ||
+        parse_weight(p, weights, "Passing", &instance->weight_passing) < 0 ||
+        parse_weight(p, weights, "Warning", &instance->weight_warning) < 0 ||
+        parse_tags(p, tags, instance) < 0)
+        return -1;
+    if (!id[0] && !name[0])
+        return err_set(p->err, "%s: Service has neither ID nor Service", p->where);
+    instance->id = intern(p, id[0] ? id : name);
+    json_int_t number = port ? json_integer_value(port) : 0;
+    instance->port = number >= 0 && number <= UINT16_MAX ? (int32_t)number : -1;
+    p->faults->bad_ports += instance->port < 0;
+
+    address_parse(address, &instance->address);
+    if (instance->address.kind == ADDRESS_HOST)
+        instance->host = intern(p, address);
+    if (address[0] && instance->address.kind == ADDRESS_NONE) {
+        /* The node's address would be a guess at something that the registration does not say. */
+        instance->bad_address = 1;
+        p->faults->bad_addresses++;
+    }
+    return 0;
+}
+
+static int parse_entry(struct parser *p, const json_t *entry)
+{
+    json_t *node, *service, *checks;
+    if (!json_is_object(entry))
+        return err_set(p->err, "%s is not an object", p->where);
+    if (json_member(entry, "Node", JSON_OBJECT, p->where, &node, p->err) < 0 ||
+        json_member(entry, "Service", JSON_OBJECT, p->where, &service, p->err) < 0 ||
+        json_member(entry, "Checks", JSON_ARRAY, p->where, &checks, p->err) < 0)
+        return -1;
+    if (!node || !service)
+        return err_set(p->err, "%s has no %s", p->where, node ? "Service" : "Node");
+
+    struct view_instance instance;
+    memset(&instance, 0, sizeof(instance));
+    if (parse_node(p, node, &instance) < 0 || parse_service(p, service, &instance) < 0)
+        return -1;
+    /* Checks name their instance by its ID. */
+    const char *id;
+    json_text(service, "ID", p->where, &id, NULL);
+    if (!id[0])
+        json_text(service, "Service", p->where, &id, NULL);
+    if (parse_checks(p, checks, id, &instance) < 0)
+        return -1;
+    buf_append(&p->instances, &instance, sizeof(instance));
+    return 0;
+}
+
+/* Entries in one order, whatever the server's: views compare octet by octet, and what was saved reads back
+ * to the same view. */
+struct entry {
+    const json_t *json;
+    const char *node, *id;
+    size_t index; /* in the body */
+};
+
+static int same_instance(const struct entry *x, const struct entry *y)
+{
+    int order = strcasecmp(x->node, y->node);
+    return order ? order : strcmp(x->id, y->id);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    int order = same_instance(x, y);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+/* "" for whatever is not there or of a wrong type: parse_entry will say so. */
+static const char *member_text(const json_t *entry, const char *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json_object_get(entry, object), key));
+    return text ? text : "";
+}
+
+static struct entry *sorted_entries(const json_t *list)
+{
+    size_t count = json_array_size(list);
+    struct entry *entries = xcalloc(count + 1, sizeof(*entries));
+    for (size_t i = 0; i < count; i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *id = member_text(item, "Service", "ID");
+        entries[i] = (struct entry){
+            .json = item,
+            .node = member_text(item, "Node", "Node"),
+            .id = id[0] ? id : member_text(item, "Service", "Service"),
+            .index = i,
+        };
+    }
+    qsort(entries, count, sizeof(*entries), compare_entries);
+    return entries;
+}
+
+/* --- the whole -------------------------------------------------------------------------------------- */
+
+static struct view *finish(struct parser *p)
+{
+    struct view *view = xcalloc(1, sizeof(*view));
+    view->instance_count = (uint32_t)(p->instances.len / sizeof(struct view_instance));
+    view->check_count = (uint32_t)(p->checks.len / sizeof(struct view_check));
+    view->tag_count = (uint32_t)(p->tags.len / sizeof(uint32_t));
+    view->pool_len = (uint32_t)p->pool.len;
+    /* Exact copies: the buffers grew in powers of two, and the views are most of what the process holds. */
+    view->instances = p->instances.len ? xmemdup(p->instances.data, p->instances.len) : NULL;
+    view->checks = p->checks.len ? xmemdup(p->checks.data, p->checks.len) : NULL;
+    view->tags = p->tags.len ? xmemdup(p->tags.data, p->tags.len) : NULL;
+    view->pool = xmemdup(p->pool.data, p->pool.len);
+    return view;
+}
+
+struct view *view_from_json(const json_t *list, struct view_faults *faults, struct err *err)
+{
+    if (!json_is_array(list) && !json_is_null(list)) {
+        err_set(err, "health of a service: the body is not a list");
+        return NULL;
+    }
+    struct parser p = {.faults = faults, .err = err};
+    p.interned = strmap_new();
+    buf_append(&p.pool, "", 1);
+    int result = 0;
+    struct entry *entries = sorted_entries(list);
+    for (size_t i = 0; i < json_array_size(list) && result == 0; i++) {
+        /* Keys of an instance are (Node, ServiceID); the first of two stays. */
+        if (i > 0 && json_is_object(entries[i].json) && entries[i].id[0] &&
+            same_instance(&entries[i - 1], &entries[i]) == 0) {
+            faults->duplicates++;
+            continue;
+        }
+        snprintf(p.where, sizeof(p.where), "health of a service: entry %zu", entries[i].index);
+        result = parse_entry(&p, entries[i].json);
+    }
+    free(entries);
+    struct view *view = result == 0 ? finish(&p) : NULL;
+    strmap_free(p.interned, NULL);
+    buf_free(&p.pool);
+    buf_free(&p.instances);
+    buf_free(&p.checks);
+    buf_free(&p.tags);
+    return view;
+}
+
+struct view *view_parse(const char *body, size_t len, struct view_faults *faults, struct err *err)
+{
+    json_error_t fault;
+    json_t *list = json_loadb(body, len, JSON_DECODE_ANY, &fault);
+    if (!list) {
+        err_set(err, "health of a service: not JSON: line %d: %s", fault.line, fault.text);
+        return NULL;
+    }
+    struct view *view = view_from_json(list, faults, err);
+    json_decref(list);
+    return view;
+}
+
+void view_free(struct view *view)
+{
+    if (!view)
+        return;
+    free(view->instances);
+    free(view->checks);
+    free(view->tags);
+    free(view->pool);
+    free(view);
+}
+
+static bool same(const void *a, const void *b, size_t len)
+{
+    return len == 0 || memcmp(a, b, len) == 0;
+}
+
+bool view_equal(const struct view *a, const struct view *b)
+{
+    return a->instance_count == b->instance_count && a->check_count == b->check_count &&
+           a->tag_count == b->tag_count && a->pool_len == b->pool_len &&
+           same(a->instances, b->instances, a->instance_count * sizeof(*a->instances)) &&
+           same(a->checks, b->checks, a->check_count * sizeof(*a->checks)) &&
+           same(a->tags, b->tags, a->tag_count * sizeof(*a->tags)) && same(a->pool, b->pool, a->pool_len);
+}
+
+const struct address *view_address(const struct view *view, const struct view_instance *instance,
+                                   const char **host)
+{
+    static const struct address none;
+    *host = "";
+    if (instance->bad_address)
+        return &none;
+    bool own = instance->address.kind != ADDRESS_NONE;
+    *host = view_text(view, own ? instance->host : instance->node_host);
+    return own ? &instance->address : &instance->node_address;
+}
+
+uint32_t view_missing(const struct view *old, const struct view *new)
+{
+    /* Both are sorted by the same key: one pass. */
+    uint32_t missing = 0, at = 0;
+    for (uint32_t i = 0; i < old->instance_count; i++) {
+        const struct view_instance *wanted = &old->instances[i];
+        int order = -1;
+        for (; at < new->instance_count; at++) {
+            const struct view_instance *candidate = &new->instances[at];
+            order = strcasecmp(view_text(new, candidate->node), view_text(old, wanted->node));
+            if (order == 0)
+                order = strcmp(view_text(new, candidate->id), view_text(old, wanted->id));
+            if (order >= 0)
+                break;
+        }
+        missing += at == new->instance_count || order != 0;
+    }
+    return missing;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------ */
+
+static const char *const status_names[] = {"passing", "warning", "critical"};
+
+static void write_address(const struct address *address, const char *host, struct buf *out)
+{
+    char text[256];
+    json_write_text(out, address_text(address, host, text));
+}
+
+static void write_instance(const struct view *view, const struct view_instance *instance, const char *service,
+                           struct buf *out)
+{
+    buf_puts(out, "{\"Node\":{\"Node\":");
+    json_write_text(out, view_text(view, instance->node));
+    buf_puts(out, ",\"Address\":");
+    write_address(&instance->node_address, view_text(view, instance->node_host), out);
+    buf_puts(out, "},\"Service\":{\"Service\":");
+    json_write_text(out, service);
+    buf_puts(out, ",\"ID\":");
+    json_write_text(out, view_text(view, instance->id));
+    buf_puts(out, ",\"Address\":");
+    if (instance->bad_address)
+        buf_puts(out, "\"?\""); /* no host name: read back as bad */
+    else
+        write_address(&instance->address, view_text(view, instance->host), out);
+    buf_printf(out, ",\"Port\":%d,\"Weights\":{\"Passing\":%u,\"Warning\":%u},\"Tags\":[",
+               (int)instance->port, instance->weight_passing, instance->weight_warning);
+    for (uint32_t i = 0; i < instance->tag_count; i++) {
+        if (i > 0)
+            buf_puts(out, ",");
+        json_write_text(out, view_text(view, view->tags[instance->first_tag + i]));
+    }
+    buf_puts(out, "]},\"Checks\":[");
+    for (uint32_t i = 0; i < instance->check_count; i++) {
+        const struct view_check *check = &view->checks[instance->first_check + i];
+        buf_puts(out, i > 0 ? ",{\"Name\":" : "{\"Name\":");
+        json_write_text(out, view_text(view, check->name));
+        buf_printf(out, ",\"Status\":\"%s\",\"ServiceID\":", status_names[check->status]);
+        json_write_text(out, check->node_level ? "" : view_text(view, instance->id));
+        buf_puts(out, ",\"Output\":");
+        json_write_text(out, view_text(view, check->output));
+        buf_puts(out, "}");
+    }
+    buf_puts(out, "]}");
+}
+
+void view_write(const struct view *view, const char *service, struct buf *out)
+{
+    buf_puts(out, "[");
+    for (uint32_t i = 0; i < view->instance_count; i++) {
+        if (i > 0)
+            buf_puts(out, ",");
+        write_instance(view, &view->instances[i], service, out);
+    }
+    buf_puts(out, "]");
+}
