@@ -1,9 +1,11 @@
 /* Sockets and workers. Each worker thread has its own UDP socket for each listen address (SO_REUSEPORT), its
- * own TCP connections on its own event base, and reads nothing but published snapshots and the gate. */
+ * own TCP connections on its own event loop, and reads nothing but published snapshots and the gate. */
 #pragma once
 
 #include "lictor/answer.h"
+#include "lictor/buf.h"
 #include "lictor/err.h"
+#include "lictor/sockets.h"
 
 #include <sys/socket.h>
 
@@ -11,8 +13,8 @@ struct server;
 
 /* One listen address: the sockets bound for it (by the runner), `workers` UDP ones and `workers` TCP ones. */
 struct server_listen {
-    struct sockaddr_storage address;
-    int *udp; /* server_config.workers of them; the server owns and closes them */
+    struct sockaddr_storage address; /* as bound: tells its family and whether it is a wildcard */
+    int *udp; /* server_config.workers of them; the server owns and closes the sockets, not the array */
     int *tcp; /* listening; likewise */
 };
 
@@ -20,24 +22,43 @@ struct server_config {
     unsigned workers; /* at least 1 */
     struct server_listen *listens;
     size_t listen_count;
-    struct snapshot_slot *slot;
+    struct snapshot_slot
+        *slot; /* holds a snapshot by server_start; outlives the server, as do the two below */
     struct gate *gate;
-    unsigned
-        tcp_clients; /* most TCP connections a worker (default 1000): above, the longest idle one is closed */
-    nstime tcp_idle; /* 10 s when few, less as the table fills (RFC 7766 section 6.2.3) */
     const struct acl *inspect_from; /* besides loopback; may be NULL */
+    unsigned tcp_clients; /* most TCP connections a worker; above, the longest idle one is closed. 0: 1000 */
+    nstime tcp_idle;      /* 10 s when few, less as the table fills (RFC 7766 section 6.2.3). 0: 10 s */
+    uint16_t udp_max;     /* our own limit for UDP replies, 512 to 4096. 0: 1232 */
 };
 
-/* Counters, summed over workers. One table (stats.def-style X-macro) generates struct, HELP and docs. */
-struct server_stats;
+/* Counters, summed over workers: value[SERVER_QUERIES_UDP4]... The table is stats.def. */
+enum server_stat {
+#define FAMILY(name, type, help)
+#define STAT(id, labels) SERVER_##id,
+#include "lictor/stats.def"
+#undef FAMILY
+#undef STAT
+    SERVER_STATS,
+};
+struct server_stats {
+    uint64_t value[SERVER_STATS];
+};
 
+/* Copies config; takes the sockets over on success only. Returns NULL with err. Main thread. */
 struct server *server_new(const struct server_config *config, struct err *err);
-int server_start(struct server *server,
-                 struct err *err); /* main thread; all signals are blocked in workers */
-/* Stops taking queries, finishes what is in hand (at most 1 s), joins, frees. Main thread. */
+/* Starts the workers; all signals are blocked in them. Returns 0, or -1 with err: then server_free is what
+ * is left to do. Main thread. */
+int server_start(struct server *server, struct err *err);
+/* Stops taking queries, finishes what is in hand (at most 1 s), joins, closes, frees. NULL is allowed. Main
+ * thread. */
 void server_free(struct server *server);
 /* Returns when every worker has passed a batch since the call (rcu_synchronize): after closing the gate
- * nobody answers by the old right. Returns 0, or -1 after timeout ns. */
+ * nobody answers by the old right. Returns 0, or -1 after timeout ns. Any thread but a worker. */
 int server_barrier(struct server *server, nstime timeout);
-/* Main thread. Adds up the workers' counters (single writer each, read relaxed). */
+/* Adds up the workers' counters (single writer each, read relaxed: a sum of slightly different moments). Any
+ * thread. */
 void server_stats_sum(const struct server *server, struct server_stats *out);
+/* Appends the Prometheus text format (0.0.4), with HELP and TYPE. Any thread. */
+void server_stats_print(const struct server_stats *stats, struct buf *out);
+/* Appends the table of metrics as Markdown, for the documentation. Any thread. */
+void server_stats_describe(struct buf *out);
