@@ -14,6 +14,10 @@ from .process import Process, ROOT
 from .wait import free_port, until
 
 
+# Loopback never goes through a proxy of the environment.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 @lru_cache(maxsize=None)
 def binary():
     return subprocess.run([ROOT / "contrib/consul/find"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
@@ -117,7 +121,7 @@ class Consul:
         if token or self.token:
             request.add_header("X-Consul-Token", token or self.token)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as reply:
+            with DIRECT.open(request, timeout=timeout) as reply:
                 text = reply.read()
         except urllib.error.HTTPError as error:
             raise ConsulError(error.code, error.read().decode(errors="replace")) from None

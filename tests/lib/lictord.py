@@ -6,9 +6,9 @@ import re
 import signal
 import subprocess
 import urllib.error
-import urllib.request
 from pathlib import Path
 
+from .consul import DIRECT
 from .dnsq import ask
 from .process import Process, ROOT
 from .wait import ProcessDied, free_port, until
@@ -181,7 +181,7 @@ class Lictord:
     def http(self, path, timeout=5):
         """(status, text)"""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=timeout) as reply:
+            with DIRECT.open(f"http://127.0.0.1:{self.http_port}{path}", timeout=timeout) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")

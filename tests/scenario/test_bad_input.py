@@ -11,7 +11,7 @@ import pytest
 
 from lib.dnsq import ask
 from lib.lictord import Lictord
-from lib.wait import free_port, stays, until
+from lib.wait import stays, until
 
 WEB = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
 
