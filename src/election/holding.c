@@ -1,0 +1,223 @@
+/* With the lock: the wait-out, the lease and its confirmations, the loss. */
+#include "internal.h"
+
+static nstime later(nstime a, nstime b)
+{
+    return a > b ? a : b;
+}
+
+void demote(struct step *s, enum election_reason reason)
+{
+    struct election *e = s->e;
+    if (!e->told)
+        return;
+    e->told = false;
+    e->counters.demotions++;
+    order(s, ELECTION_DEMOTED, reason)->epoch = e->epoch;
+}
+
+/* At most two are on their way: one every quarter, each given up after half a lease. So one lost packet or
+ * one stuck connection does not cost the lease, and a stopped Consul collects no heap of requests. */
+void confirm_now(struct step *s)
+{
+    struct election *e = s->e;
+    if (e->confirms_in_flight >= 2)
+        return;
+    e->confirms_in_flight++;
+    e->counters.confirms++;
+    e->confirmed_at = s->now;
+    e->confirm_at = s->now + e->config.lease / 4;
+    order(s, ELECTION_CONFIRM, e->reason)->timeout = e->config.lease / 2;
+}
+
+/* The lease is worth nothing until a request that starts now confirms it. */
+void void_lease(struct step *s, enum election_reason reason)
+{
+    struct election *e = s->e;
+    e->deadline = 0;
+    e->voided = s->now;
+    e->void_reason = reason;
+    e->trust_from = s->now;
+    confirm_now(s);
+}
+
+static void write_value(struct step *s)
+{
+    struct election *e = s->e;
+    e->writing = true;
+    e->written = false;
+    e->write_at = NS_NEVER;
+    struct election_order *o = order(s, ELECTION_WRITE, e->reason);
+    o->epoch = e->epoch;
+    o->first = e->first_write;
+    /* Until the wait-out is over the value speaks for the last holder's lease too: who takes over from us
+     * now must wait as long. */
+    o->lease = e->state == ELECTION_WAITING_OUT ? longest_lease(e, s->now) : e->config.lease;
+    e->value_lease = o->lease;
+    o->serial = e->written_serial = ++e->serial;
+    o->timeout = e->config.lease;
+}
+
+static void open_gate(struct step *s, enum election_reason reason)
+{
+    struct election *e = s->e;
+    enter(s, ELECTION_PRIMARY, reason);
+    if (!e->told) {
+        e->told = true;
+        e->counters.promotions++;
+        order(s, ELECTION_PROMOTED, reason)->epoch = e->epoch;
+    }
+    if (e->value_lease != e->config.lease && !e->writing)
+        write_value(s); /* the last holder's longer lease is over: no successor need wait for it */
+}
+
+/* Act only when the wait is over, the lease is confirmed, and our own value is in the key. The last one is
+ * safety too: as long as the old holder's clean marker stands in the key, a third instance that did not see
+ * us may believe it and act at once. */
+static void open_if_due(struct step *s)
+{
+    struct election *e = s->e;
+    if (e->state == ELECTION_WAITING_OUT && e->written && s->now >= e->wait_until && s->now < e->deadline)
+        open_gate(s, e->spared ? ELECTION_WHY_MARKER : ELECTION_WHY_WAITED_OUT);
+    else if (e->state == ELECTION_PAUSED && s->now < e->deadline)
+        open_gate(s,
+                  e->reason == ELECTION_WHY_HANDOVER_REFUSED ? ELECTION_WHY_REOPENED : ELECTION_WHY_RESUMED);
+}
+
+/* We hold the lock since `since` (our own view; the wait counts from it). read: the read that showed it, or
+ * NULL after our own acquire. */
+void begin_reign(struct step *s, const struct election_read *read, nstime since, uint64_t create_index,
+                 uint64_t modify_index, bool spared)
+{
+    struct election *e = s->e;
+    demote(s, ELECTION_WHY_REGAINED);
+    e->create_index = create_index;
+    e->modify_index = modify_index;
+    e->held_from = since;
+    e->spared = spared;
+    e->wait_until = spared ? since : since + election_wait_out(e, since);
+    e->deadline = read != NULL && read->started >= e->trust_from ? read->started + e->config.lease : 0;
+    e->voided = 0;
+    if (modify_index > e->epoch_seen)
+        e->epoch_seen = modify_index;
+    e->epoch = ++e->epoch_seen;
+    e->first_write = true;
+    e->counters.elections++;
+    /* A request that began before this instant and shows an older ModifyIndex is old news. */
+    e->seen.started = later(e->seen.started, since);
+    e->seen.modify_index = modify_index;
+    e->seen.exists = true;
+    e->seen.free = false;
+    copy_id(e->holder.session, e->session);
+    e->holder.epoch = 0;
+    enter(s, ELECTION_WAITING_OUT, read == NULL ? ELECTION_WHY_WAITING_OUT : ELECTION_WHY_HANDED_TO_US);
+    write_value(s);
+    confirm_now(s);
+}
+
+void lose(struct step *s, enum election_reason reason)
+{
+    struct election *e = s->e;
+    bool yielding = e->state == ELECTION_QUIESCING || e->state == ELECTION_RESOLVING;
+    /* A dead session explains the loss. If it lives, somebody took the lock away from under it. */
+    if (e->session[0] != '\0') {
+        e->session_doubted = e->suspicion = true;
+        order(s, ELECTION_CHECK_SESSION, reason);
+    }
+    demote(s, reason);
+    if (e->stopping) {
+        end(s, reason);
+        return;
+    }
+    if (yielding)
+        order(s, ELECTION_GIVEN_UP, reason);
+    follow(s, reason);
+}
+
+/* Somebody else wrote the key while we hold it. A handed-over identity with epoch 0 and our name means that
+ * we lost the lock and were given it back between two reads: that is a new reign, with a new epoch. */
+static void mind_value(struct step *s, const struct election_read *read)
+{
+    struct election *e = s->e;
+    const struct election_value *value = &read->value;
+    if (!e->written || e->state == ELECTION_QUIESCING || read->started < e->written_at ||
+        read->modify_index == e->modify_index)
+        return;
+    bool ours = value->readable && same_id(value->instance, e->config.instance);
+    if (ours && value->epoch == 0) {
+        begin_reign(s, read, read->finished, read->create_index, read->modify_index, e->seen.spared);
+        return;
+    }
+    e->counters.tampered++;
+    order(s, ELECTION_NOTE, ELECTION_WHY_VALUE_OVERWRITTEN);
+    e->modify_index = read->modify_index;
+    if (!e->writing)
+        write_value(s);
+}
+
+void holding_read(struct step *s)
+{
+    struct election *e = s->e;
+    const struct election_read *read = &s->event->read;
+    enum sight sight = observe(e, read);
+    if (sight == SIGHT_STALE)
+        return;
+    if (sight != SIGHT_MINE || read->create_index != e->create_index) {
+
+        lose(s, sight == SIGHT_MINE    ? ELECTION_WHY_KEY_RECREATED
+                : sight == SIGHT_OTHER ? ELECTION_WHY_LOST_TO_OTHER
+                : read->exists         ? ELECTION_WHY_LOST_FREE
+                                       : ELECTION_WHY_KEY_MISSING);
+        /* The loss may be an invitation: another key with our session, or a free lock. */
+        if (e->state == ELECTION_FOLLOWING && sight == SIGHT_FREE)
+            stand_if_free(s);
+        return;
+    }
+    if (read->started >= e->trust_from) {
+        e->deadline = later(e->deadline, read->started + e->config.lease);
+        e->voided = 0;
+    }
+    mind_value(s, read);
+    open_if_due(s);
+}
+
+void holding_timer(struct step *s)
+{
+    struct election *e = s->e;
+    if (s->now >= e->confirm_at && e->confirms_in_flight < 2)
+        confirm_now(s);
+    if (s->now >= e->write_at && !e->writing && e->state != ELECTION_QUIESCING)
+        write_value(s);
+    open_if_due(s);
+}
+
+void holding_written(struct step *s)
+{
+    struct election *e = s->e;
+    const struct election_result *result = &s->event->result;
+    switch (result->outcome) {
+    case ELECTION_DONE:
+        e->written = true;
+        e->first_write = false;
+        e->written_at = result->finished;
+        e->modify_index = result->modify_index;
+        e->holder.epoch = e->epoch;
+        break;
+    case ELECTION_BEHIND:
+        /* KV has seen a higher epoch than this instance ever did. */
+        if (result->kv_epoch >= e->epoch_seen)
+            e->epoch_seen = result->kv_epoch;
+        e->epoch = ++e->epoch_seen;
+        if (e->state != ELECTION_QUIESCING)
+            write_value(s);
+        break;
+    case ELECTION_CONFLICT: /* probably the lock is not ours any more */
+        confirm_now(s);
+        e->write_at = s->now + e->config.lease / 4;
+        break;
+    case ELECTION_UNKNOWN:
+        e->write_at = s->now + e->config.lease / 4;
+        break;
+    }
+    open_if_due(s);
+}
