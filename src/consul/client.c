@@ -19,16 +19,16 @@ static void init_curl(void)
         abort();
 }
 
-static int parse_addresses(struct consul_client *client, struct err *err)
+static int parse_endpoints(struct consul_client *client, struct err *err)
 {
     const struct config_strings *texts = &client->config->addresses;
     if (texts->count == 0)
         return err_set(err, "consul: no address to ask");
-    client->addresses = xcalloc(texts->count, sizeof *client->addresses);
-    for (size_t i = 0; i < texts->count; i++)
-        if (address_parse(texts->items[i], client->config->tls_server_name, &client->addresses[i], err) != 0)
-            return -1;
+    client->endpoints = xcalloc(texts->count, sizeof *client->endpoints);
     client->servers.count = client->agent.count = (unsigned)texts->count;
+    for (size_t i = 0; i < texts->count; i++)
+        if (endpoint_parse(texts->items[i], client->config->tls_server_name, &client->endpoints[i], err) != 0)
+            return -1;
     return 0;
 }
 
@@ -55,7 +55,7 @@ struct consul_client *consul_client_new(struct event_base *base, const char *nam
     curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections);
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)max_connections);
     loop_attach(client);
-    if (parse_addresses(client, err) != 0 || tls_check_files(config, err) != 0) {
+    if (parse_endpoints(client, err) != 0 || tls_check_files(config, err) != 0) {
         consul_client_free(client);
         return NULL;
     }
@@ -89,8 +89,8 @@ static void client_destroy(struct consul_client *client)
     curl_multi_cleanup(client->multi); /* closes the connections, by close_socket of easy.c */
     loop_detach(client);
     for (unsigned i = 0; i < client->servers.count; i++)
-        address_free(&client->addresses[i]);
-    free(client->addresses);
+        endpoint_free(&client->endpoints[i]);
+    free(client->endpoints);
     token_free(&client->token);
     free(client->name);
     free(client);
@@ -120,17 +120,17 @@ void consul_client_stats(const struct consul_client *client, struct consul_stats
 }
 
 /* Notes which address works, and logs each change of that once. */
-static void judge_address(struct consul_request *request, bool worked)
+static void judge_endpoint(struct consul_request *request, bool worked)
 {
-    struct address *address = request->address;
+    struct endpoint *endpoint = request->endpoint;
     const struct consul_client *client = request->client;
-    ladder_result(request->ladder, (unsigned)(address - client->addresses), worked,
+    ladder_result(request->ladder, (unsigned)(endpoint - client->endpoints), worked,
                   request->response.finished);
-    if (!worked && !address->failing)
+    if (!worked && !endpoint->failing)
         log_warn("consul %s: %s", client->name, request->error);
-    else if (worked && address->failing)
-        log_info("consul %s: %s answers again", client->name, address->text);
-    address->failing = !worked;
+    else if (worked && endpoint->failing)
+        log_info("consul %s: %s answers again", client->name, endpoint->text);
+    endpoint->failing = !worked;
 }
 
 /* libcurl has ended with it, or its time is up. */
@@ -165,7 +165,7 @@ static void finish(struct consul_request *request, CURLcode code)
     if (response->error && status != 404) /* a missing key is an answer */
         client->stats.errors++;
     /* An answer too large, or of the wrong kind, is no trouble of the connection. */
-    judge_address(request, status != 0 || request->body_too_large || request->head_too_large);
+    judge_endpoint(request, status != 0 || request->body_too_large || request->head_too_large);
 
     detach(request);
     TAILQ_REMOVE(&client->active, request, link);
@@ -249,7 +249,7 @@ struct consul_request *consul_send(struct consul_client *client, const struct co
             memcpy(request->upload, options->body, request->upload_len);
     }
     request->ladder = is_agent_path(options->path) ? &client->agent : &client->servers;
-    request->address = &client->addresses[ladder_pick(request->ladder, clock_boot())];
+    request->endpoint = &client->endpoints[ladder_pick(request->ladder, clock_boot())];
 
     char *path = path_with_dc(client, options);
     easy_prepare(request, options->method, path);
@@ -261,7 +261,7 @@ struct consul_request *consul_send(struct consul_client *client, const struct co
     TAILQ_INSERT_TAIL(&client->active, request, link);
     client->stats.requests++;
     client->stats.in_flight++;
-    request->response.address = request->address->text;
+    request->response.address = request->endpoint->text;
     request->response.body = &request->body;
     request->response.started = clock_boot();
     if (curl_multi_add_handle(client->multi, request->easy) != CURLM_OK)

@@ -1,7 +1,7 @@
 /* The parts of consul_client that its files share. */
 #pragma once
 
-#include "address.h"
+#include "endpoint.h"
 #include "reply.h"
 #include "token.h"
 
@@ -25,8 +25,8 @@ struct consul_request {
     consul_response_fn *callback;
     void *arg;
 
-    struct address *address;
-    struct ladder *ladder; /* which order address was picked from */
+    struct endpoint *endpoint;
+    struct ladder *ladder; /* which order the endpoint was picked from */
     CURL *easy;
     struct curl_slist *headers, *connect_to;
     struct event deadline;
@@ -53,7 +53,7 @@ struct consul_client {
     CURLM *multi;
     struct event timer; /* libcurl's own */
     struct token token;
-    struct address *addresses;
+    struct endpoint *endpoints;
     /* Two orders of trying: a slow read of Consul's servers must not send the check's beats, which mean
      * something only to the agent that has the check, to another agent. */
     struct ladder servers, agent;

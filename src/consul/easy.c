@@ -61,14 +61,14 @@ static size_t give_body(char *out, size_t size, size_t count, void *arg)
     return len;
 }
 
-static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *endpoint)
 {
     (void)purpose;
     struct consul_client *client = arg;
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    int fd = socket(endpoint->family, endpoint->socktype | SOCK_CLOEXEC, endpoint->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
-    if (address->family != AF_UNIX) {
+    if (endpoint->family != AF_UNIX) {
         unsigned silent_ms = SILENT_PEER_MS;
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent_ms, sizeof silent_ms);
     }
@@ -153,13 +153,13 @@ static void set_method(struct consul_request *request, const char *method)
 void easy_prepare(struct consul_request *request, const char *method, const char *path_query)
 {
     struct consul_client *client = request->client;
-    const struct address *address = request->address;
+    const struct endpoint *endpoint = request->endpoint;
     CURL *easy = curl_easy_init();
     if (!easy)
         abort();
     request->easy = easy;
 
-    char *url = xasprintf("%s%s", address->url, path_query);
+    char *url = xasprintf("%s%s", endpoint->url, path_query);
     set(easy, CURLOPT_URL, url);
     free(url);
     set(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -184,18 +184,18 @@ void easy_prepare(struct consul_request *request, const char *method, const char
     set(easy, CURLOPT_OPENSOCKETDATA, client);
     set(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
     set(easy, CURLOPT_CLOSESOCKETDATA, client);
-    if (address->socket)
-        set(easy, CURLOPT_UNIX_SOCKET_PATH, address->socket);
-    if (!address->local)
+    if (endpoint->socket)
+        set(easy, CURLOPT_UNIX_SOCKET_PATH, endpoint->socket);
+    if (!endpoint->local)
         set(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-    if (address->connect_to) {
-        struct curl_slist *to = curl_slist_append(NULL, address->connect_to);
+    if (endpoint->connect_to) {
+        struct curl_slist *to = curl_slist_append(NULL, endpoint->connect_to);
         if (!to)
             abort();
         request->connect_to = to;
         set(easy, CURLOPT_CONNECT_TO, to);
     }
-    if (address->tls_name)
+    if (endpoint->tls_name)
         set_tls(request);
     set_method(request, method);
     set_headers(request, clock_boot());

@@ -18,7 +18,7 @@ static const char *detail(struct consul_request *request, CURLcode code)
 static void describe_certificate(struct consul_request *request, CURLcode code, char *out, size_t size)
 {
     const struct config_consul *config = request->client->config;
-    const char *name = request->address->tls_name;
+    const char *name = request->endpoint->tls_name;
     long verdict = X509_V_OK;
     curl_easy_getinfo(request->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
     switch (verdict) {
@@ -136,7 +136,7 @@ static void describe(struct consul_request *request, CURLcode code, char *out, s
 
 void fault_describe(struct consul_request *request, CURLcode code)
 {
-    int n = snprintf(request->error, sizeof request->error, "%s: ", request->address->text);
+    int n = snprintf(request->error, sizeof request->error, "%s: ", request->endpoint->text);
     if (n < 0 || (size_t)n >= sizeof request->error)
         n = 0;
     describe(request, code, request->error + n, sizeof request->error - (size_t)n);

@@ -513,10 +513,15 @@ static void test_token_rotation(void **state)
     unlink(path);
 }
 
-static void test_bad_tls_files(void **state)
+static void test_bad_configuration(void **state)
 {
     (void)state;
     struct err err;
+    addresses[1] = strdup("gopher://x");
+    config.addresses.count = 2;
+    assert_null(consul_client_new(base, "test", &config, 4, &err));
+    assert_contains(err.text, "\"gopher://x\": only http://");
+    config.addresses.count = 1;
     config.ca_file = "/nonexistent/ca.pem";
     assert_null(consul_client_new(base, "test", &config, 4, &err));
     assert_contains(err.text, "ca-file /nonexistent/ca.pem: No such file");
@@ -773,7 +778,7 @@ int main(void)
         test(test_repeats),
         test(test_addresses),
         test(test_token_rotation),
-        test(test_bad_tls_files),
+        test(test_bad_configuration),
         test(test_cancel),
         test(test_cancel_finished),
         test(test_free_in_callback),

@@ -1,6 +1,6 @@
 /* The pure parts of the Consul client: texts, JSON, headers, addresses, backoff. */
-#include "consul/address.h"
 #include "consul/backoff.h"
+#include "consul/endpoint.h"
 #include "consul/reply.h"
 #include "consul/token.h"
 #include "lictor/consul.h"
@@ -333,9 +333,9 @@ static void test_addresses(void **state)
         {"unix:///run/consul.sock", NULL, "http://localhost", "/run/consul.sock", NULL, NULL, true},
     };
     struct err err = {0};
-    struct address address;
+    struct endpoint address;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        if (address_parse(good[i].text, good[i].tls_name, &address, &err) != 0)
+        if (endpoint_parse(good[i].text, good[i].tls_name, &address, &err) != 0)
             fail_msg("%s: %s", good[i].text, err.text);
         assert_string_equal(address.url, good[i].url);
         assert_string_equal(address.socket ? address.socket : "-", good[i].socket ? good[i].socket : "-");
@@ -343,7 +343,7 @@ static void test_addresses(void **state)
                             good[i].connect_to ? good[i].connect_to : "-");
         assert_string_equal(address.tls_name ? address.tls_name : "-", good[i].name ? good[i].name : "-");
         assert_int_equal(address.local, good[i].local);
-        address_free(&address);
+        endpoint_free(&address);
     }
     static const struct {
         const char *text, *error;
@@ -360,14 +360,14 @@ static void test_addresses(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         err.text[0] = '\0';
-        if (address_parse(bad[i].text, NULL, &address, &err) == 0)
+        if (endpoint_parse(bad[i].text, NULL, &address, &err) == 0)
             fail_msg("\"%s\" was taken", bad[i].text);
         if (!strstr(err.text, bad[i].error) || strstr(err.text, "secret"))
             fail_msg("\"%s\": got \"%s\"", bad[i].text, err.text);
     }
     char path[300] = "unix:///";
     memset(path + 8, 'x', 200);
-    assert_int_equal(address_parse(path, NULL, &address, &err), -1);
+    assert_int_equal(endpoint_parse(path, NULL, &address, &err), -1);
 }
 
 static void test_ladder(void **state)

@@ -1,4 +1,4 @@
-#include "address.h"
+#include "endpoint.h"
 
 #include "lictor/xalloc.h"
 
@@ -19,7 +19,7 @@ static bool is_loopback(const char *host)
     return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0;
 }
 
-static int parse_socket(const char *path, struct address *out, struct err *err)
+static int parse_socket(const char *path, struct endpoint *out, struct err *err)
 {
     struct sockaddr_un sun;
     if (path[0] != '/' || path[1] == '\0')
@@ -33,7 +33,7 @@ static int parse_socket(const char *path, struct address *out, struct err *err)
     return 0;
 }
 
-static int parse_url(CURLU *url, const char *tls_server_name, struct address *out, struct err *err)
+static int parse_url(CURLU *url, const char *tls_server_name, struct endpoint *out, struct err *err)
 {
     char *scheme = url_part(url, CURLUPART_SCHEME, 0);
     char *host = url_part(url, CURLUPART_HOST, 0);
@@ -79,9 +79,9 @@ static int parse_url(CURLU *url, const char *tls_server_name, struct address *ou
     return result;
 }
 
-int address_parse(const char *text, const char *tls_server_name, struct address *out, struct err *err)
+int endpoint_parse(const char *text, const char *tls_server_name, struct endpoint *out, struct err *err)
 {
-    *out = (struct address){.text = text};
+    *out = (struct endpoint){.text = text};
     int result;
     if (strncmp(text, "unix://", 7) == 0) {
         result = parse_socket(text + 7, out, err);
@@ -96,17 +96,17 @@ int address_parse(const char *text, const char *tls_server_name, struct address 
         curl_url_cleanup(url);
     }
     if (result != 0)
-        address_free(out);
+        endpoint_free(out);
     return result;
 }
 
-void address_free(struct address *address)
+void endpoint_free(struct endpoint *endpoint)
 {
-    free(address->url);
-    free(address->socket);
-    free(address->connect_to);
-    free(address->tls_name);
-    *address = (struct address){0};
+    free(endpoint->url);
+    free(endpoint->socket);
+    free(endpoint->connect_to);
+    free(endpoint->tls_name);
+    *endpoint = (struct endpoint){0};
 }
 
 unsigned ladder_pick(struct ladder *ladder, nstime now)

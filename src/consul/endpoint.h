@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-struct address {
+struct endpoint {
     const char *text; /* as configured; borrowed */
     char *url;        /* what libcurl is given, without a trailing slash: "https://10.0.0.1:8501" */
     char *socket;     /* path of a unix socket, or NULL */
@@ -18,8 +18,8 @@ struct address {
 };
 
 /* text must outlive the address. tls_server_name may be NULL. Returns 0, or -1 with err. */
-int address_parse(const char *text, const char *tls_server_name, struct address *out, struct err *err);
-void address_free(struct address *address);
+int endpoint_parse(const char *text, const char *tls_server_name, struct endpoint *out, struct err *err);
+void endpoint_free(struct endpoint *endpoint);
 
 /* The order of trying: the one that worked last; after a failure the next; the first again every 30 s, since
  * it is the local agent as a rule. */
