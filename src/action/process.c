@@ -245,7 +245,7 @@ static int bind_one(struct process *process, size_t index, struct err *err)
     if (result == 0) {
         struct sockaddr_storage bound = {0};
         socklen_t len = sizeof(bound);
-        char text[64];
+        char text[SOCKADDR_TEXT];
         getsockname(fds[0], (struct sockaddr *)&bound, &len); /* port 0 has become a real one */
         sockaddr_format(&bound, text);
         struct wire reply = {.kind = WIRE_SOCKETS, .number = (int64_t)index, .texts = {"", text}, .count = 2};
