@@ -20,7 +20,8 @@ struct last_result {
 };
 
 struct entry {
-    char *name, *service, *program;
+    char *name; /* NULL: handed over to the next configuration's entry */
+    char *service, *program;
     enum config_when when;
     enum config_status status;
     char *running;                /* event ID of what the runner has; NULL: nothing */
@@ -53,7 +54,7 @@ static void free_entry(struct entry *entry)
 static struct entry *find(const struct action_engine *engine, const char *name)
 {
     for (size_t i = 0; i < engine->count; i++)
-        if (strcmp(engine->entries[i].name, name) == 0)
+        if (engine->entries[i].name && strcmp(engine->entries[i].name, name) == 0)
             return &engine->entries[i];
     return NULL;
 }
@@ -64,15 +65,15 @@ static struct entry make_entry(const struct config_action *action, struct entry 
     struct entry entry = {0};
     if (old) {
         entry = *old;
-        free(entry.name);
-        free(entry.service);
-        free(entry.program);
         bool same = entry.when == action->when && entry.status == action->status &&
                     strcmp(entry.service ? entry.service : "", action->service ? action->service : "") == 0;
         if (entry.waiting && !same) {
             event_drop(entry.waiting);
             entry.waiting = NULL;
         }
+        free(entry.name);
+        free(entry.service);
+        free(entry.program);
         *old = (struct entry){0};
     }
     entry.name = xstrdup(action->name);
@@ -256,7 +257,6 @@ void action_result(struct action_engine *engine, const struct runner_result *res
     entry->running = NULL;
     switch (result->outcome) {
     case RUN_EXITED:
-        break;
     case RUN_UNABLE:
         break;
     case RUN_REFUSED:
@@ -272,11 +272,8 @@ void action_result(struct action_engine *engine, const struct runner_result *res
     if (result->error)
         entry->failures++;
     note(entry, result->event_id, !result->error, result->error ? result->error : "ok", result->took);
-    if (!result->error)
+    if (!result->error) /* failures are in the log by the runner, which outlives us */
         log_info("action %s (%s): done", entry->name, result->event_id);
-    else if (result->outcome == RUN_REFUSED ||
-             result->outcome == RUN_UNABLE) /* others: the runner logged it */
-        log_warn("action %s (%s): %s", entry->name, result->event_id, result->error);
     start_due(engine);
 }
 

@@ -50,7 +50,8 @@ static int load(struct process *process, const char *hash, struct err *err)
     struct buf faults = {0};
     struct config *config = config_load(process->path, &faults);
     if (!config) {
-        err_set(err, "the runner cannot read the configuration: %.400s", faults.len ? buf_str(&faults) : "");
+        char *first = strtok(buf_str(&faults), "\n"); /* the daemon tells them all; here one is enough */
+        err_set(err, "the runner cannot read the configuration: %.400s", first ? first : "");
         buf_free(&faults);
         return -1;
     }
@@ -96,6 +97,8 @@ static void tell_text(struct process *process, enum wire_kind kind, const char *
 
 static void tell_result(struct process *process, const struct runner_result *result)
 {
+    if (result->error)
+        log_warn("action %s (%s): %s", result->action, result->event_id, result->error);
     tell(process,
          &(struct wire){.kind = WIRE_RESULT,
                         .flag = result->outcome,
@@ -323,8 +326,6 @@ static void collect(struct process *process)
         char text[512];
         struct runner_result result;
         run_result(run, clock_boot(), &result, text);
-        if (result.error)
-            log_warn("action %s (%s): %s", run->action, run->event_id, result.error);
         *at = run->next;
         tell_result(process, &result);
         run_free(run);

@@ -171,13 +171,14 @@ void run_terminate(struct run *run, nstime kill_at, enum runner_outcome outcome,
     }
     if (kill_at < run->kill_at)
         run->kill_at = kill_at;
+    run->right_ended |= outcome == RUN_DEADLINE;
     if (run->kill_at <= clock_boot())
         run_kill(run);
 }
 
 static nstime right_ends(const struct run *run, nstime act_until, nstime margin)
 {
-    if (!run->needs_right || act_until == NS_NEVER)
+    if (!run->needs_right || run->right_ended || act_until == NS_NEVER)
         return NS_NEVER;
     return act_until - margin;
 }
@@ -202,8 +203,7 @@ void run_tick(struct run *run, nstime act_until, nstime now)
     if (run->reaped)
         return;
     if (now >= right_ends(run, act_until, RUN_RIGHT_GRACE))
-        run_terminate(run, right_ends(run, act_until, RUN_KILL_MARGIN), RUN_DEADLINE,
-                      "the right to act ended");
+        run_terminate(run, act_until - RUN_KILL_MARGIN, RUN_DEADLINE, "the right to act ended");
     else if (now >= run->timeout_at)
         run_terminate(run, run->timeout_at + RUN_TERM_GRACE, RUN_TIMEOUT, "timed out");
     if (now >= run->kill_at)

@@ -30,9 +30,10 @@ struct run {
     bool needs_right;
     nstime started;
     nstime timeout_at;
-    nstime kill_at; /* NS_NEVER until TERM was sent */
-    pid_t pid;      /* of the leader, and of its process group */
-    bool reaped;    /* the leader was waited for; others of the group may still be dying */
+    nstime kill_at;   /* NS_NEVER until TERM was sent */
+    bool right_ended; /* TERM was sent for that: kill_at heeds the deadline already, which may be 0 by now */
+    pid_t pid;        /* of the leader, and of its process group */
+    bool reaped;      /* the leader was waited for; others of the group may still be dying */
     bool killed;
     int status;
     enum runner_outcome outcome;
