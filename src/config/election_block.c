@@ -1,5 +1,5 @@
 /* `election { }` and the `key` sections that messages between instances are signed with. */
-#include "config/address.h"
+#include "config/literal.h"
 #include "config/read.h"
 
 #include "lictor/xalloc.h"
@@ -98,9 +98,9 @@ static void read_advertise(struct check *check, cfg_t *block)
     struct err err;
     check->config->election.advertise = text;
     if (text) {
-        if (address_parse(text, &address, &err))
+        if (literal_parse(text, &address, &err))
             fault_add(check->faults, read_line(block, "advertise"), "`advertise`: %s", err.text);
-        else if (address_is_wildcard(&address))
+        else if (literal_is_wildcard(&address))
             fault_add(check->faults, read_line(block, "advertise"),
                       "`advertise` is `%s`, which no peer can reach; write this host's own address", text);
         return;
@@ -109,10 +109,10 @@ static void read_advertise(struct check *check, cfg_t *block)
     bool wildcard = false;
     for (size_t i = 0; i < config->listen_count; i++) {
         const struct sockaddr_storage *listen = &config->listen[i];
-        if (address_is_wildcard(listen)) {
+        if (literal_is_wildcard(listen)) {
             wildcard = true;
-        } else if (!address_is_loopback(listen)) {
-            check->config->election.advertise = address_text(listen);
+        } else if (!literal_is_loopback(listen)) {
+            check->config->election.advertise = literal_text(listen);
             return;
         } else if (!loopback) {
             loopback = listen;
@@ -123,7 +123,7 @@ static void read_advertise(struct check *check, cfg_t *block)
                   "`advertise` is missing and `listen` is a wildcard; set the address where peers reach this "
                   "instance, such as \"192.0.2.1:53\"");
     else if (loopback)
-        check->config->election.advertise = address_text(loopback);
+        check->config->election.advertise = literal_text(loopback);
 }
 
 void read_election(struct check *check)

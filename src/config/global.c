@@ -1,5 +1,5 @@
 /* The keys outside of any block. */
-#include "config/address.h"
+#include "config/literal.h"
 #include "config/read.h"
 
 #include "lictor/log.h"
@@ -56,12 +56,12 @@ static void add_listen(struct check *check, int line, const char *text)
     struct config *config = check->config;
     struct sockaddr_storage address;
     struct err err;
-    if (address_parse(text, &address, &err)) {
+    if (literal_parse(text, &address, &err)) {
         fault_add(check->faults, line, "`listen`: %s", err.text);
         return;
     }
     for (size_t i = 0; i < config->listen_count; i++) {
-        if (address_equal(&config->listen[i], &address)) {
+        if (literal_equal(&config->listen[i], &address)) {
             fault_add(check->faults, line, "`listen` has `%s` twice; remove one", text);
             return;
         }
@@ -92,12 +92,12 @@ static void read_http(struct check *check)
     struct err err;
     if (!text)
         return;
-    if (address_parse(text, &address, &err)) {
+    if (literal_parse(text, &address, &err)) {
         fault_add(check->faults, read_line(check->root, "http"), "`http`: %s; \"\" turns it off", err.text);
         return;
     }
     for (size_t i = 0; i < config->listen_count; i++)
-        if (address_equal(&address, &config->listen[i]))
+        if (literal_equal(&address, &config->listen[i]))
             fault_add(check->faults, read_line(check->root, "http"),
                       "`http` is `%s`, which `listen` uses for DNS; choose another port", text);
 }

@@ -1,5 +1,5 @@
 /* What a reload cannot change, because it was used when the processes, sockets and threads began. */
-#include "config/address.h"
+#include "config/literal.h"
 #include "lictor/config.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ static bool same_listen(const struct config *a, const struct config *b)
     if (a->listen_count != b->listen_count)
         return false;
     for (size_t i = 0; i < a->listen_count; i++)
-        if (!address_equal(&a->listen[i], &b->listen[i]))
+        if (!literal_equal(&a->listen[i], &b->listen[i]))
             return false;
     return true;
 }

@@ -1,5 +1,5 @@
 /* `zone` sections. */
-#include "config/address.h"
+#include "config/literal.h"
 #include "config/read.h"
 
 #include "lictor/xalloc.h"
@@ -34,7 +34,7 @@ static void read_notify(struct check *check, cfg_t *section, struct config_strin
         const struct value *value = value_at(section, "notify", i);
         struct sockaddr_storage address;
         if ((strchr(value->text, '/') || prefix_check(value->text, NULL)) &&
-            address_parse(value->text, &address, NULL))
+            literal_parse(value->text, &address, NULL))
             fault_add(check->faults, value->line,
                       "`notify` has `%s`; write an address, such as \"192.0.2.53\" or \"[2001:db8::1]:53\"",
                       value->text);

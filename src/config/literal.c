@@ -1,4 +1,4 @@
-#include "config/address.h"
+#include "config/literal.h"
 
 #include "lictor/xalloc.h"
 
@@ -31,7 +31,7 @@ static int parse_ip6(char *text, struct sockaddr_in6 *out)
     return inet_pton(AF_INET6, text, &out->sin6_addr) == 1 ? 0 : -1;
 }
 
-int address_parse(const char *text, struct sockaddr_storage *out, struct err *err)
+int literal_parse(const char *text, struct sockaddr_storage *out, struct err *err)
 {
     memset(out, 0, sizeof(*out));
     struct sockaddr_in *ip4 = (struct sockaddr_in *)out;
@@ -63,7 +63,7 @@ int address_parse(const char *text, struct sockaddr_storage *out, struct err *er
     return 0;
 }
 
-bool address_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+bool literal_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
     if (a->ss_family != b->ss_family)
         return false;
@@ -76,21 +76,21 @@ bool address_equal(const struct sockaddr_storage *a, const struct sockaddr_stora
            !memcmp(&x->sin6_addr, &y->sin6_addr, sizeof(x->sin6_addr));
 }
 
-bool address_is_loopback(const struct sockaddr_storage *address)
+bool literal_is_loopback(const struct sockaddr_storage *address)
 {
     if (address->ss_family == AF_INET)
         return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
     return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
 }
 
-bool address_is_wildcard(const struct sockaddr_storage *address)
+bool literal_is_wildcard(const struct sockaddr_storage *address)
 {
     if (address->ss_family == AF_INET)
         return ((const struct sockaddr_in *)address)->sin_addr.s_addr == htonl(INADDR_ANY);
     return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
 }
 
-char *address_text(const struct sockaddr_storage *address)
+char *literal_text(const struct sockaddr_storage *address)
 {
     char host[INET6_ADDRSTRLEN];
     if (address->ss_family == AF_INET) {
