@@ -25,11 +25,13 @@ struct control_view {
     struct action_engine *actions;
     struct consul_client *watch_client, *election_client;
     nstime started;
-    /* Of main's loop, since the start: the most CPU time that one turn took, and the latest that a timer fired. */
+    /* Of main's loop, since the start: the most CPU time that one turn took, and the latest that a timer
+     * fired. */
     nstime (*longest_turn)(void *arg);
     nstime (*worst_lateness)(void *arg);
-    /* The configured zones: [{"zone","file","serial","records","source":"file|saved|none","loaded":"time","error":".."|null}].
-     * A new reference. */
+    /* The configured zones:
+     * [{"zone","file","serial","records","source":"file|saved|none","loaded":"time","error":".."|null}]. A
+     * new reference. */
     json_t *(*zones)(void *arg);
     /* Why the instance is not ready, one line each: [] when it is. A new reference. */
     json_t *(*not_ready)(void *arg);

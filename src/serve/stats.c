@@ -6,14 +6,14 @@
 
 /* A family's row is followed by the rows of its series. */
 struct row {
-    const char *name, *type, *help; /* of a family, else NULL */
+    const char *name, *type, *help; /* of a family; name is NULL for a series */
     const char *labels;
     int stat;
 };
 
 static const struct row rows[] = {
 #define FAMILY(name, type, help) {name, type, help, NULL, -1},
-#define STAT(id, labels)         {NULL, NULL, NULL, labels, SERVER_##id},
+#define STAT(id, labels)         {NULL, "", "", labels, SERVER_##id},
 #include "lictor/stats.def"
 #undef FAMILY
 #undef STAT
