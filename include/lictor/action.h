@@ -35,8 +35,9 @@ void action_result(struct action_engine *engine, const struct runner_result *res
 unsigned action_busy(const struct action_engine *engine);
 /* Does an action watch this service (lower case)? */
 bool action_watches(const struct action_engine *engine, const char *service);
-/* [{"name","when","run","running":event ID or null,"waiting":event ID or null,"runs","failures","timeouts",
- * "deadline_kills","refused","superseded","last":{"event_id","at","took_ms","ok","result"} or null}] */
+/* [{"name","when","run","running":event ID or null,"waiting":event ID or null,"superseded",
+ * "results":{"ok","failed","unable","timeout","deadline","refused"},
+ * "last":{"event_id","at","took_ms","ok","result"} or null}] New reference. */
 json_t *action_status(const struct action_engine *engine);
 
 const char *config_status_name(enum config_status status); /* "passing", "warning", "critical", "absent" */

@@ -1,6 +1,9 @@
 /* The constants of the protocol: types, classes, rcodes, opcodes, EDNS options, EDE codes (RFC 8914). */
 #pragma once
 
+#include "lictor/err.h"
+
+#include <stddef.h>
 #include <stdint.h>
 
 #define DNS_PORT       53
@@ -16,25 +19,33 @@ enum dns_type {
     DNS_HINFO = 13,
     DNS_MX = 15,
     DNS_TXT = 16,
+    DNS_RP = 17,
+    DNS_AFSDB = 18,
     DNS_AAAA = 28,
     DNS_SRV = 33,
     DNS_NAPTR = 35,
+    DNS_KX = 36,
     DNS_DNAME = 39,
     DNS_OPT = 41,
     DNS_DS = 43,
+    DNS_SSHFP = 44,
     DNS_RRSIG = 46,
     DNS_NSEC = 47,
     DNS_DNSKEY = 48,
     DNS_NSEC3 = 50,
     DNS_NSEC3PARAM = 51,
+    DNS_TLSA = 52,
     DNS_SVCB = 64,
     DNS_HTTPS = 65,
+    DNS_SPF = 99,
+    DNS_TKEY = 249,
     DNS_TSIG = 250,
     DNS_IXFR = 251,
     DNS_AXFR = 252,
     DNS_MAILB = 253,
     DNS_MAILA = 254,
     DNS_ANY = 255,
+    DNS_URI = 256,
     DNS_CAA = 257,
 };
 enum dns_class { DNS_IN = 1, DNS_CH = 3, DNS_CLASS_NONE = 254, DNS_CLASS_ANY = 255 };
@@ -78,3 +89,10 @@ const char *dns_type_text(uint16_t type, char out[16]);
 const char *dns_rcode_text(uint16_t rcode, char out[16]);
 /* The type of a name or "TYPEn", case-insensitive; -1 if unknown. */
 int dns_type_parse(const char *text);
+
+/* Is this well-formed RDATA, uncompressed, of this type? Types without a row in the table are opaque (RFC
+ * 3597) and always are. Returns 0, or -1 with err ("A record with 3 octets ..."). */
+int dns_rdata_check(uint16_t type, const uint8_t *data, size_t len, struct err *err);
+/* Where in its RDATA is the name that an NS, MX or SRV record points at, whose addresses go to the additional
+ * section? -1 for other types. */
+int dns_rdata_target(uint16_t type);

@@ -22,8 +22,9 @@ struct rdata {
     uint16_t weight; /* share of the answers, for windows only; all equal (also all 0): plain random order */
 };
 
-/* Addresses known when the piece is made that go to the additional section with one record of it (an SRV
- * target's A and AAAA). Their owner is that record's target name. */
+/* Addresses known when the piece is made that go to the additional section with one record of it (an SRV's,
+ * MX's or NS's target's A and AAAA). Their owner is that record's target name. Records of one target (two
+ * ports of one host) may each name its addresses: a reply has them once. */
 struct piece_extra {
     uint32_t record; /* index into rdata[] */
     uint16_t type;   /* DNS_A or DNS_AAAA */
@@ -35,7 +36,8 @@ struct piece_spec {
     uint16_t type;
     uint32_t ttl; /* seconds */
     const struct rdata *rdata;
-    uint32_t count;   /* at least 1; equal RDATA is folded into one (RFC 2181 section 5) */
+    uint32_t
+        count; /* at least 1; equal RDATA is folded into one (RFC 2181 section 5), with the highest weight */
     uint16_t answers; /* how many records an answer takes; 0: all. Only A and AAAA use it */
     bool keep_order;  /* no shuffle, always from the start */
     const struct piece_extra *extra;
@@ -54,7 +56,7 @@ uint32_t piece_ttl(const struct piece *piece);
 uint32_t piece_count(const struct piece *piece);
 /* Record i's RDATA, whole and uncompressed, in the piece's order. For transfers, comparison and printing. */
 struct rdata piece_rdata(const struct piece *piece, uint32_t i);
-/* Same type, TTL and set of records (order apart)? */
+/* Would clients see the same: type, TTL, set of records (order apart), weights, number of answers, extras? */
 bool piece_equal(const struct piece *a, const struct piece *b);
 
 /* Unequal weights: new orders are drawn by the builder for pieces that were asked since the last time. True
@@ -62,3 +64,26 @@ bool piece_equal(const struct piece *a, const struct piece *b);
 bool piece_wants_redraw(struct piece *piece);
 /* A copy with freshly drawn orders. Builder thread. */
 struct piece *piece_redraw(const struct piece *piece, struct rng *rng);
+
+/* --- answering (any thread that may read the piece; allocates nothing) ------------------------------ */
+
+/* What a reply took of a piece. */
+struct piece_window {
+    uint32_t want;  /* records of a full answer; count < want: it did not fit, TC */
+    uint32_t count; /* records copied */
+    uint32_t start; /* the first one's number */
+    size_t len;     /* octets copied */
+};
+
+/* Copies one window of whole records, as many as fit into room octets. Each begins with the two octets C0 0C:
+ * a pointer to the question's name, which the caller replaces where that is not the owner. most: no more than
+ * so many records (0: no limit), which is not truncation. */
+void piece_copy(const struct piece *piece, struct rng *rng, uint32_t most, uint8_t *out, size_t room,
+                struct piece_window *window);
+
+/* Does it have addresses for the additional section? */
+bool piece_has_extra(const struct piece *piece);
+/* Appends them at msg[pos] for a window whose records begin at msg[answer_at]: each target's addresses whole
+ * or not at all, at most up to msg[limit]. Returns the new pos; adds the number of records to *records. */
+size_t piece_copy_extra(const struct piece *piece, const struct piece_window *window, uint8_t *msg,
+                        size_t answer_at, size_t pos, size_t limit, unsigned *records);

@@ -12,6 +12,7 @@
 #include "lictor/piece.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct zone;
 struct zone_edit;
@@ -49,7 +50,10 @@ typedef int zone_miss_fn(const void *arg, const uint8_t *lower_qname, struct zon
 
 struct zone *zone_ref(
     struct zone *zone);             /* atomic; any thread inside an RCU read section or holding a reference */
-void zone_unref(struct zone *zone); /* any thread; the memory is freed later by the builder */
+void zone_unref(struct zone *zone); /* any thread; the memory is freed later by the builder: zone_reap */
+/* Frees the versions that nobody holds any more. Publishing, freeing a snapshot, beginning and ending an edit
+ * do it; the builder may call it at idle times too, for what a transfer held last. Builder thread. */
+void zone_reap(void);
 
 const uint8_t *zone_apex(const struct zone *zone); /* lower-case wire form */
 enum zone_kind zone_kind(const struct zone *zone);
@@ -66,6 +70,32 @@ const struct piece *zone_get(const struct zone *zone, const uint8_t *owner, uint
  * apex's SOA first). A non-zero result stops the walk and is returned. */
 typedef int zone_visit_fn(void *arg, const uint8_t *owner, const struct piece *piece);
 int zone_walk(const struct zone *zone, zone_visit_fn *visit, void *arg);
+
+/* --- what the query engine asks (workers; in a read section) ------------------------------------------ */
+
+struct zone_owner; /* the RRsets of one name; valid as long as the version */
+
+/* What a zone knows about a name, found in one pass. */
+struct zone_found {
+    const struct zone_owner *exact; /* the name owns records */
+    bool exists; /* it does, or names below it do (an empty non-terminal, RFC 4592 section 2.2.2) */
+    /* The highest zone cut (NS below the apex) or DNAME at or above the name (a DNAME only above it), or
+     * NULL. */
+    const struct zone_owner *cut;
+    bool cut_is_dname;
+    unsigned cut_labels; /* of the cut's name, the root not counted */
+    const struct zone_owner
+        *wildcard; /* if it does not exist, at its closest encloser; not looked for below a cut */
+};
+/* lower_qname lies at or below the apex. */
+void zone_search(const struct zone *zone, const uint8_t *lower_qname, size_t len, struct zone_found *found);
+const struct piece *zone_owner_get(const struct zone_owner *owner, uint16_t type);
+/* Its RRsets by ascending type. */
+unsigned zone_owner_count(const struct zone_owner *owner);
+const struct piece *zone_owner_piece(const struct zone_owner *owner, unsigned i);
+const struct piece *zone_soa(const struct zone *zone); /* NULL if it has none */
+/* Runs the zone's zone_miss_fn; 0 if it has none. */
+int zone_miss(const struct zone *zone, const uint8_t *lower_qname, struct zone_computed *out);
 
 /* --- edits (builder thread) ----------------------------------------------------------------------- */
 

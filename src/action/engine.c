@@ -11,6 +11,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
+/* How a run ended, as metrics and `lictor actions` name it. */
+enum result { OK, FAILED, UNABLE, TIMEOUT, DEADLINE, REFUSED, RESULTS };
+static const char *const result_names[RESULTS] = {"ok", "failed", "unable", "timeout", "deadline", "refused"};
+
 struct last_result {
     char *event_id; /* NULL: none yet */
     char *text;     /* "ok", or what went wrong */
@@ -26,7 +30,8 @@ struct entry {
     enum config_status status;
     char *running;                /* event ID of what the runner has; NULL: nothing */
     struct action_event *waiting; /* NULL: nothing */
-    uint64_t runs, failures, timeouts, deadline_kills, refused, superseded;
+    uint64_t results[RESULTS];    /* by enum result */
+    uint64_t superseded;
     struct last_result last;
 };
 
@@ -147,12 +152,11 @@ static void start(struct action_engine *engine, struct entry *entry)
                               : 0;
     if (sent < 0) {
         log_error("action %s (%s): not handed to the runner: %s", entry->name, event->id, err.text);
-        entry->refused++;
+        entry->results[REFUSED]++;
         note(entry, event->id, false, err.text, 0);
     } else {
         log_info("action %s: runs for %s: %s", entry->name, event->id, event->reason);
         entry->running = xstrdup(event->id);
-        entry->runs++;
     }
     event_env_free(env);
     free(json);
@@ -248,6 +252,22 @@ void action_service(struct action_engine *engine, const char *service, enum conf
                         engine);
 }
 
+static enum result classify(const struct runner_result *result)
+{
+    switch (result->outcome) {
+    case RUN_REFUSED:
+        return REFUSED;
+    case RUN_UNABLE:
+        return UNABLE;
+    case RUN_TIMEOUT:
+        return TIMEOUT;
+    case RUN_DEADLINE:
+        return DEADLINE;
+    default:
+        return result->error ? FAILED : OK;
+    }
+}
+
 void action_result(struct action_engine *engine, const struct runner_result *result)
 {
     struct entry *entry = find(engine, result->action);
@@ -255,22 +275,7 @@ void action_result(struct action_engine *engine, const struct runner_result *res
         return; /* a reload took the action away meanwhile */
     free(entry->running);
     entry->running = NULL;
-    switch (result->outcome) {
-    case RUN_EXITED:
-    case RUN_UNABLE:
-        break;
-    case RUN_REFUSED:
-        entry->refused++;
-        break;
-    case RUN_TIMEOUT:
-        entry->timeouts++;
-        break;
-    case RUN_DEADLINE:
-        entry->deadline_kills++;
-        break;
-    }
-    if (result->error)
-        entry->failures++;
+    entry->results[classify(result)]++;
     note(entry, result->event_id, !result->error, result->error ? result->error : "ok", result->took);
     if (!result->error) /* failures are in the log by the runner, which outlives us */
         log_info("action %s (%s): done", entry->name, result->event_id);
@@ -313,15 +318,14 @@ json_t *action_status(const struct action_engine *engine)
                      config_status_name(entry->status));
         else
             snprintf(when, sizeof(when), "%s", entry->when == WHEN_PROMOTED ? "promoted" : "demoted");
+        json_t *results = json_object();
+        for (int k = 0; k < RESULTS; k++)
+            json_object_set_new(results, result_names[k], json_integer((json_int_t)entry->results[k]));
         json_array_append_new(
-            list,
-            json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "name", entry->name,
-                      "when", when, "run", entry->program, "running", text_or_null(entry->running), "waiting",
-                      text_or_null(entry->waiting ? entry->waiting->id : NULL), "runs",
-                      (json_int_t)entry->runs, "failures", (json_int_t)entry->failures, "timeouts",
-                      (json_int_t)entry->timeouts, "deadline_kills", (json_int_t)entry->deadline_kills,
-                      "refused", (json_int_t)entry->refused, "superseded", (json_int_t)entry->superseded,
-                      "last", last_json(&entry->last)));
+            list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o}", "name", entry->name, "when", when,
+                            "run", entry->program, "running", text_or_null(entry->running), "waiting",
+                            text_or_null(entry->waiting ? entry->waiting->id : NULL), "results", results,
+                            "superseded", (json_int_t)entry->superseded, "last", last_json(&entry->last)));
     }
     return list;
 }

@@ -23,6 +23,7 @@ static void describe_certificate(struct consul_request *request, CURLcode code, 
     curl_easy_getinfo(request->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
     switch (verdict) {
     case X509_V_OK:
+    case X509_V_ERR_UNSPECIFIED: /* libcurl compares names before it asks OpenSSL */
         snprintf(out, size,
                  "its certificate does not bear the name %s (%s); tls-server-name says which name to expect",
                  name, detail(request, code));
@@ -83,6 +84,33 @@ static bool has_answer_begun(const struct consul_request *request)
     return request->head.octets > 0;
 }
 
+/* An agent over its limit (http_max_conns_per_client) closes without reading: an EOF, or a reset when the
+ * request had arrived. */
+static bool is_closed(CURLcode code, long os_errno)
+{
+    switch (code) {
+    case CURLE_GOT_NOTHING:
+        return true;
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_HTTP2:
+        return os_errno == ECONNRESET || os_errno == EPIPE || os_errno == ENOTCONN ||
+               (os_errno == 0 && code != CURLE_HTTP2);
+    default:
+        return false;
+    }
+}
+
+/* In TLS 1.3 the handshake is over before the server has seen our certificate: its objection may be lost in
+ * the reset that follows it. */
+static const char *closed_by_tls(const struct consul_request *request)
+{
+    if (!request->endpoint->tls_name)
+        return "";
+    return request->client->config->cert_file ? ", or cert-file not accepted"
+                                              : ", or a client certificate wanted (cert-file and key-file)";
+}
+
 static void describe(struct consul_request *request, CURLcode code, char *out, size_t size)
 {
     char duration[32];
@@ -121,14 +149,9 @@ static void describe(struct consul_request *request, CURLcode code, char *out, s
     }
     if (describe_alert(request, code, out, size))
         return;
-    /* An agent over its limit (http_max_conns_per_client) closes without reading: an EOF, or a reset when the
-     * request had arrived. */
-    bool closed =
-        code == CURLE_GOT_NOTHING || ((code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) &&
-                                      (os_errno == ECONNRESET || os_errno == EPIPE || os_errno == 0));
-    if (closed && !has_answer_begun(request) && request->body.len == 0) {
-        snprintf(out, size, "closed without an answer: the agent's connection limit? (%s)",
-                 detail(request, code));
+    if (is_closed(code, os_errno) && !has_answer_begun(request)) {
+        snprintf(out, size, "closed without an answer: the agent's connection limit%s? (%s)",
+                 closed_by_tls(request), detail(request, code));
         return;
     }
     snprintf(out, size, "%s", detail(request, code));

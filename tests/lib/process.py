@@ -87,23 +87,31 @@ class Process:
         return text[max(0, found.start() - 200):found.start() + 4000] if found else None
 
 
-def reap_all():
-    """Ends every process that a test left behind; returns sanitizer findings."""
-    findings = []
-    for process in _running:
+def mark():
+    """How many there are now: what reap() is to leave alone."""
+    return len(_running)
+
+
+def findings(since=0):
+    """What sanitizers said about processes started after mark()."""
+    reports = [(process, process.sanitizer_report()) for process in _running[since:]]
+    return [f"{process.name} ({process.log}):\n{report}" for process, report in reports if report]
+
+
+def reap(since=0):
+    """Ends every process started after mark(), the last one first; returns what is wrong with their ends."""
+    late = []
+    for process in reversed(_running[since:]):
         if process.alive:
             try:
                 process.terminate(timeout=12)
             except Timeout:
-                findings.append(f"{process.name} did not end within 12 s of SIGTERM:\n{process.tail()}")
+                late.append(f"{process.name} did not end within 12 s of SIGTERM:\n{process.tail()}")
         process.kill()
         try:
             os.killpg(process.pid, signal.SIGKILL)  # a runner or a program that outlived its daemon
         except ProcessLookupError:
             pass
-    for process in _running:
-        report = process.sanitizer_report()
-        if report:
-            findings.append(f"{process.name} ({process.log}):\n{report}")
-    _running.clear()
-    return findings
+    found = findings(since)
+    del _running[since:]
+    return late + found

@@ -22,12 +22,22 @@ def pytest_runtest_makereport(item, call):
             report.sections.append((f"log of {running.name} (status {running.status})", running.tail(60)))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_of_the_module():
+    yield
+    wrong = process.reap()
+    if wrong:
+        pytest.fail("\n\n".join(wrong), pytrace=False)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left():
+    """Processes of module fixtures were started before this one, and stay."""
+    since = process.mark()
     yield
-    findings = process.reap_all()
-    if findings:
-        pytest.fail("\n\n".join(findings), pytrace=False)
+    wrong = process.reap(since) + process.findings()
+    if wrong:
+        pytest.fail("\n\n".join(wrong), pytrace=False)
 
 
 @pytest.fixture
@@ -35,13 +45,35 @@ def consul(tmp_path):
     return Consul(tmp_path)
 
 
-@pytest.fixture
-def web(consul):
-    """Three instances of `web` with addresses of their own, and a node of its own for `db`."""
+WEB = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def register_web(consul):
+    """Three instances of `web` with addresses of their own, and one of `db`."""
     for number in (1, 2, 3):
         consul.register("web", id=f"web-{number}", address=f"10.0.0.{number}", port=8000 + number, tags=["v1"] if number < 3 else ["v2"])
     consul.register("db", address="10.0.1.1", port=5432)
     return consul
+
+
+@pytest.fixture
+def web(consul):
+    return register_web(consul)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """For tests that change nothing: one Consul with `web` and one lictord with everything that answers, for the whole module."""
+    base = tmp_path_factory.mktemp("shared")
+    consul = register_web(Consul(base))
+    consul.register("six", address="2001:db8::6", port=6)
+    consul.register("noaddr", port=7)  # no address: the node's
+    zone = base / "example.org.zone"
+    zone.write_text(ZONE)
+    daemon = Lictord(base, consul, services={"negative-ttl": "3s"}, zones={"example.org": zone}, workers=2, log="info")
+    daemon.wait_addresses("web.service.consul", WEB)
+    daemon.wait_addresses("noaddr.service.consul", ["127.0.0.1"])
+    return daemon
 
 
 ZONE = """\
@@ -76,6 +108,6 @@ def pair(web, tmp_path, zone_file):
             daemon.wait_ready()
         primary, (standby,) = primary_of(daemons)
         for daemon in daemons:
-            daemon.wait_addresses("web.service.consul", ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+            daemon.wait_addresses("web.service.consul", WEB)
         return primary, standby
     return make

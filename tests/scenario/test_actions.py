@@ -56,7 +56,7 @@ def test_promoted_and_demoted(web, tmp_path, zone_file, script):
     assert int(run["env"]["LICTOR_EPOCH"]) == primary.epoch()
     assert run["env"]["LICTOR_EVENT_ID"]
     event = json.loads(run["input"])
-    assert event["event"] == "promoted" and event["epoch"] == primary.epoch() and event["id"] == run["env"]["LICTOR_EVENT_ID"]
+    assert event["event"] == "promoted" and event["epoch"] == primary.epoch() and event["event_id"] == run["env"]["LICTOR_EVENT_ID"]
     assert run["argv"] == ["up"]
     assert not downs()
     primary.command("handover", check=True)

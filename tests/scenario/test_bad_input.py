@@ -17,10 +17,8 @@ WEB = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
 
 
 @pytest.fixture
-def lictord(web, tmp_path, zone_file):
-    daemon = Lictord(tmp_path, web, services={}, zones={"example.org": zone_file}, workers=2, log="info")
-    daemon.wait_addresses("web.service.consul", WEB)
-    return daemon
+def lictord(shared):
+    return shared
 
 
 def header(id=1, flags=0, qd=1, an=0, ns=0, ar=0):
@@ -204,7 +202,9 @@ def test_taken_http_port_is_said(lictord, tmp_path):
     assert second.logged(str(lictord.http_port))
 
 
-def test_port_refuses_once_the_daemon_is_dead(lictord):
+def test_port_refuses_once_the_daemon_is_dead(web, tmp_path):
+    lictord = Lictord(tmp_path, web, services={})
+    lictord.wait_addresses("web.service.consul", WEB)
     lictord.kill()
 
     def refused():
@@ -275,8 +275,9 @@ def test_spoiled_state_files(web, tmp_path):
         daemon.wait_addresses("web.service.consul", WEB, timeout=20)
 
 
-def test_loop_turns_are_short(lictord):
+def test_loop_turns_are_short(web, tmp_path):
     """No turn of main above 20 ms: the daemon measures it itself. Sanitizers slow it down; only gross turns fail here."""
+    lictord = Lictord(tmp_path, web, services={})
     for number in range(200):
         lictord.consul.register(f"bulk{number}", address="10.8.0.1")
     lictord.wait_addresses("bulk199.service.consul", ["10.8.0.1"], timeout=60)

@@ -588,6 +588,27 @@ static void test_cancel(void **state)
     assert_none_in_flight();
 }
 
+/* The client was opened with four connections: the fifth request waits until one is free. */
+static void test_connection_cap(void **state)
+{
+    (void)state;
+    open_client();
+    answer(0, NULL);
+    struct consul_request *requests[6];
+    struct consul_options options = get("/v1/x");
+    for (size_t i = 0; i < 6; i++)
+        requests[i] = consul_send(client, &options, cancel_all, NULL);
+    idle(50);
+    assert_int_equal(server.connections, 4);
+    consul_cancel(requests[0]);
+    idle(50);
+    assert_int_equal(server.requests, 5);
+    struct consul_stats stats;
+    consul_client_stats(client, &stats);
+    assert_int_equal(stats.connections, 4);
+    assert_int_equal(stats.in_flight, 5);
+}
+
 /* All are refused in one turn of the loop: the others wait for their callbacks when the first one runs. */
 static void test_cancel_finished(void **state)
 {
@@ -781,6 +802,7 @@ int main(void)
         test(test_bad_configuration),
         test(test_cancel),
         test(test_cancel_finished),
+        test(test_connection_cap),
         test(test_free_in_callback),
         test(test_watch_indexes),
         test(test_watch_failures),

@@ -1,0 +1,194 @@
+/* The query engine's front: what may be asked, who may ask, and the frame of the reply. */
+#include "lictor/answer.h"
+
+#include "lookup.h"
+
+#include <string.h>
+
+#define FLAG_QR 0x8000
+#define FLAG_AA 0x0400
+#define FLAG_TC 0x0200
+#define FLAG_RD 0x0100
+#define OPCODE  0x7800
+
+/* What a reply is about to be. */
+struct outcome {
+    uint16_t rcode;
+    enum answer_reason reason;
+    struct reply_note note;
+};
+
+static void decide(struct outcome *outcome, uint16_t rcode, enum answer_reason reason, int ede,
+                   const char *text)
+{
+    outcome->rcode = rcode;
+    outcome->reason = reason;
+    reply_note(&outcome->note, ede, text);
+}
+
+/* --- names of the server itself (RFC 4892) ------------------------------------------------------------ */
+
+static const char *chaos_text(const struct snapshot_text *text, const struct query *query)
+{
+    static const struct {
+        uint8_t name[17];
+        bool version;
+    } names[] = {
+        {"\2id\6server", false},
+        {"\10hostname\4bind", false},
+        {"\7version\4bind", true},
+        {"\7version\6server", true},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (name_equal(query->name, names[i].name))
+            return names[i].version ? text->version : text->node;
+    return NULL;
+}
+
+static void answer_chaos(const struct answer_env *env, const struct query *query, struct reply *reply,
+                         struct outcome *outcome)
+{
+    const char *text = chaos_text(snapshot_text(env->snapshot), query);
+    if (!text) {
+        decide(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NONE, "");
+        return;
+    }
+    if (!env->inspect) {
+        decide(outcome, DNS_REFUSED, ANSWER_PROHIBITED, DNS_EDE_PROHIBITED,
+               "answered to loopback and inspect-from only");
+        return;
+    }
+    decide(outcome, DNS_NOERROR, ANSWER_OK, DNS_EDE_NONE, "");
+    reply->authoritative = true;
+    if (query->type != DNS_TXT && query->type != DNS_ANY)
+        return;
+    uint8_t rdata[256];
+    size_t len = strlen(text);
+    if (len > 255)
+        len = 255;
+    rdata[0] = (uint8_t)len;
+    memcpy(rdata + 1, text, len);
+    if (!reply_record(reply, &reply->answers, DNS_HEADER_LEN, DNS_TXT, DNS_CH, 0, rdata, 1 + len))
+        reply->truncated = true;
+}
+
+/* --- zones ------------------------------------------------------------------------------------------ */
+
+static void set_aside(struct reply *reply, const struct query *query, const struct reply_note *note,
+                      const struct answer_env *env)
+{
+    reply->limit = reply->max - reply_opt_len(query, note, snapshot_text(env->snapshot)->node, reply->max);
+}
+
+static void answer_zone(const struct answer_env *env, const struct query *query, struct reply *reply,
+                        struct outcome *outcome, struct answer_result *result)
+{
+    const struct zone *zone = lookup_zone(env->snapshot, query->name, query->type);
+    if (!zone) {
+        decide(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NOT_AUTHORITATIVE, "no zone of this server");
+        return;
+    }
+    result->zone = zone;
+    if (query->type == DNS_AXFR || query->type == DNS_IXFR) {
+        decide(outcome, DNS_REFUSED, ANSWER_PROHIBITED, DNS_EDE_PROHIBITED, "zone transfer is not allowed");
+        return;
+    }
+    struct permit permit;
+    permit_check(&permit, env, zone);
+    if (!permit.rcode) {
+        set_aside(reply, query, &permit.note, env);
+        permit.rcode = lookup(env, query, zone, &permit, reply);
+        result->gated = permit.gated;
+    }
+    outcome->rcode = (uint16_t)permit.rcode;
+    outcome->reason = permit.reason;
+    outcome->note.ede = permit.note.ede;
+    outcome->note.text_len = permit.note.text_len;
+    memcpy(outcome->note.text, permit.note.text, permit.note.text_len);
+}
+
+/* --- the frame -------------------------------------------------------------------------------------- */
+
+static size_t size_limit(const struct answer_env *env, const struct query *query, size_t out_max)
+{
+    size_t limit = ANSWER_TCP_MAX;
+    if (!env->tcp) {
+        limit = env->udp_max < query->udp_size ? env->udp_max : query->udp_size;
+        if (limit < DNS_UDP_MIN || !query->edns)
+            limit = DNS_UDP_MIN;
+    }
+    return limit < out_max ? limit : out_max;
+}
+
+static void write_header(struct reply *reply, const uint8_t *query, uint16_t flags, unsigned rcode,
+                         bool question)
+{
+    flags = FLAG_QR | (flags & (OPCODE | FLAG_RD)) | (reply->authoritative ? FLAG_AA : 0) |
+            (reply->truncated ? FLAG_TC : 0) | (rcode & 15);
+    memcpy(reply->out, query, 2);
+    put16(reply->out + 2, flags);
+    put16(reply->out + 4, question);
+    put16(reply->out + 6, reply->answers);
+    put16(reply->out + 8, reply->authority);
+    put16(reply->out + 10, reply->additional);
+}
+
+/* Fills in all but the header. */
+static void respond(const struct answer_env *env, const struct query *query, enum dns_rcode parsed,
+                    struct reply *reply, struct outcome *outcome, struct answer_result *result)
+{
+    outcome->note.ede = DNS_EDE_NONE;
+    outcome->note.text_len = 0;
+    set_aside(reply, query, &outcome->note, env);
+    if (parsed)
+        decide(outcome, DNS_FORMERR, ANSWER_FORMERR, DNS_EDE_NONE, "");
+    else if (query->edns_version > 0)
+        decide(outcome, DNS_BADVERS, ANSWER_BADVERS, DNS_EDE_NONE, "");
+    else if (query->class == DNS_CH)
+        answer_chaos(env, query, reply, outcome);
+    else if (query->class != DNS_IN)
+        decide(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NONE, "");
+    else
+        answer_zone(env, query, reply, outcome, result);
+    reply_opt(reply, query, outcome->rcode, &outcome->note, snapshot_text(env->snapshot)->node, env->udp_max);
+}
+
+struct answer_result answer(const struct answer_env *env, const uint8_t *msg, size_t len, uint8_t *out,
+                            size_t out_max)
+{
+    struct answer_result result = {0};
+    struct reply reply = {.out = out, .pos = DNS_HEADER_LEN};
+    if (len < DNS_HEADER_LEN || out_max < DNS_UDP_MIN) {
+        result.reason = ANSWER_DROPPED_SHORT;
+        return result;
+    }
+    uint16_t flags = get16(msg + 2);
+    if (flags & FLAG_QR) { /* answering answers would let two servers talk for ever */
+        result.reason = ANSWER_DROPPED_RESPONSE;
+        return result;
+    }
+    if (flags &
+        OPCODE) { /* RFC 8906 section 3.1.4: the header alone, whatever follows may not be what it seems */
+        write_header(&reply, msg, flags, DNS_NOTIMP, false);
+        result.len = DNS_HEADER_LEN;
+        result.rcode = DNS_NOTIMP;
+        result.reason = ANSWER_NOTIMP;
+        return result;
+    }
+    struct query query;
+    struct outcome outcome;
+    enum dns_rcode parsed = query_parse(&query, msg, len);
+    reply.max = size_limit(env, &query, out_max);
+    if (query.has_question) { /* byte for byte: its case is the resolver's own (0x20) */
+        memcpy(out + reply.pos, msg + DNS_HEADER_LEN, query.question_len);
+        reply.pos += query.question_len;
+        result.qtype = query.type;
+    }
+    respond(env, &query, parsed, &reply, &outcome, &result);
+    write_header(&reply, msg, flags, outcome.rcode, query.has_question);
+    result.len = reply.pos;
+    result.rcode = outcome.rcode;
+    result.reason = outcome.reason;
+    result.truncated = reply.truncated;
+    return result;
+}

@@ -1,0 +1,258 @@
+/* From a question to the records of its reply. */
+#include "lookup.h"
+#include "lookup_more.h"
+
+#include <string.h>
+
+/* A chain of aliases ends here at the latest; longer ones are mistakes, and cost work. */
+#define ALIASES_MAX 16
+
+struct chain {
+    const struct answer_env *env;
+    const struct query *query;
+    const struct zone *zone;
+    struct permit *permit;
+    struct reply *reply;
+    size_t seen[ALIASES_MAX + 1]; /* where in the reply the names passed so far stand, the present one last */
+    unsigned aliases;
+    size_t len;                  /* of name */
+    uint8_t name[NAME_MAX_WIRE]; /* lower case */
+};
+
+static size_t name_at(const struct chain *chain)
+{
+    return chain->seen[chain->aliases];
+}
+
+/* Where in the reply the last `labels` labels of the present name begin. */
+static size_t suffix_at(const struct chain *chain, unsigned labels)
+{
+    const uint8_t *at = chain->name;
+    for (unsigned all = name_labels(at); all > labels; all--)
+        at += 1 + *at;
+    return name_at(chain) + (size_t)(at - chain->name);
+}
+
+const struct zone *lookup_zone(const struct snapshot *snapshot, const uint8_t *lower_name, uint16_t type)
+{
+    const struct zone *zone = snapshot_find(snapshot, lower_name);
+    if (type == DNS_DS && zone && *lower_name && name_len(zone_apex(zone)) == name_len(lower_name)) {
+        const struct zone *parent = snapshot_find(snapshot, lower_name + 1 + *lower_name);
+        if (parent)
+            return parent;
+    }
+    return zone;
+}
+
+/* --- negative answers (RFC 2308) -------------------------------------------------------------------- */
+
+static enum dns_rcode negative(struct chain *chain, enum dns_rcode rcode)
+{
+    struct reply *reply = chain->reply;
+    const struct piece *soa = zone_soa(chain->zone);
+    if (!soa)
+        return rcode;
+    struct piece_window window;
+    size_t from = reply->pos;
+    size_t owner = suffix_at(chain, name_labels(zone_apex(chain->zone)));
+    if (!reply_rrset(reply, &reply->authority, soa, chain->env->rng, owner, 1, &window))
+        reply->truncated = true;
+    else /* section 3: the lesser of the SOA's TTL and MINIMUM, its last field */
+        reply_lower_ttl(reply, from, get32(reply->out + reply->pos - 4));
+    return rcode;
+}
+
+/* --- aliases ---------------------------------------------------------------------------------------- */
+
+/* Goes on with the name that stands at out[at]. False: it has been passed, the chain is long enough, or the
+ * name is not ours to answer; what has been written is the answer (RFC 1034 section 4.3.2 step 3a). */
+static bool follow(struct chain *chain, size_t at)
+{
+    const uint8_t *target = chain->reply->out + at;
+    if (chain->aliases == ALIASES_MAX || at > 0x3fff)
+        return false;
+    for (unsigned i = 0; i <= chain->aliases; i++)
+        if (name_equal(chain->reply->out + chain->seen[i], target))
+            return false;
+    chain->len = name_lower(target, chain->name);
+    chain->seen[++chain->aliases] = at;
+    const struct zone *zone = lookup_zone(chain->env->snapshot, chain->name, chain->query->type);
+    if (!zone)
+        return false;
+    if (zone == chain->zone)
+        return true;
+    struct permit permit;
+    permit_check(&permit, chain->env, zone);
+    if (permit.rcode)
+        return false;
+    if (permit.stale && !chain->permit->stale) {
+        chain->permit->stale = true;
+        chain->permit->reason = permit.reason;
+        chain->permit->note = permit.note;
+    }
+    chain->permit->gated |= permit.gated;
+    chain->reply->cap_ttl = permit.stale;
+    chain->zone = zone;
+    return true;
+}
+
+static bool follow_cname(struct chain *chain, const struct piece *cname)
+{
+    struct reply *reply = chain->reply;
+    struct piece_window window;
+    size_t at = reply->pos + 12;
+    if (reply_rrset(reply, &reply->answers, cname, chain->env->rng, name_at(chain), 1, &window))
+        return follow(chain, at);
+    reply->truncated = true;
+    return false;
+}
+
+/* RFC 6672 section 3.1: the DNAME itself, and a CNAME made of it with its TTL. */
+static bool follow_dname(struct chain *chain, const struct zone_found *found, enum dns_rcode *rcode)
+{
+    struct reply *reply = chain->reply;
+    const struct piece *dname = zone_owner_get(found->cut, DNS_DNAME);
+    size_t owner = suffix_at(chain, found->cut_labels);
+    struct piece_window window;
+    if (!reply_rrset(reply, &reply->answers, dname, chain->env->rng, owner, 1, &window)) {
+        reply->truncated = true;
+        return false;
+    }
+    struct rdata target = piece_rdata(dname, 0);
+    size_t kept = owner - name_at(chain); /* octets of the name that stand before the DNAME's owner */
+    if (kept + target.len > NAME_MAX_WIRE) {
+        *rcode = DNS_YXDOMAIN;
+        return false;
+    }
+    uint8_t made[NAME_MAX_WIRE];
+    memcpy(made, reply->out + name_at(chain), kept);
+    memcpy(made + kept, target.data, target.len);
+    size_t at = reply->pos + 12;
+    if (!reply_record(reply, &reply->answers, name_at(chain), DNS_CNAME, DNS_IN, piece_ttl(dname), made,
+                      kept + target.len)) {
+        reply->truncated = true;
+        return false;
+    }
+    return chain->query->type != DNS_CNAME && chain->query->type != DNS_ANY && follow(chain, at);
+}
+
+/* --- positive answers ------------------------------------------------------------------------------- */
+
+static void positive(struct chain *chain, const struct piece *piece, uint32_t most)
+{
+    struct reply *reply = chain->reply;
+    struct piece_window window;
+    size_t at = reply->pos;
+    if (!reply_rrset(reply, &reply->answers, piece, chain->env->rng, name_at(chain), most, &window)) {
+        reply->truncated = true;
+        return;
+    }
+    if (piece_has_extra(piece)) {
+        size_t from = reply->pos;
+        reply->pos = piece_copy_extra(piece, &window, reply->out, at, from, reply->limit, &reply->additional);
+        if (reply->cap_ttl)
+            reply_lower_ttl(reply, from, REPLY_STALE_TTL);
+    } else if (dns_rdata_target(piece_type(piece)) >= 0) {
+        more_addresses(reply, chain->env->rng, chain->zone, piece_type(piece), at);
+    }
+}
+
+/* One RRset stands for ANY (RFC 8482 section 4.1): an alias if the name is one; signatures only if nothing
+ * else is there. */
+static const struct piece *any_of(const struct zone_owner *owner)
+{
+    const struct piece *any = zone_owner_get(owner, DNS_CNAME);
+    for (unsigned i = 0; !any && i < zone_owner_count(owner); i++) {
+        const struct piece *piece = zone_owner_piece(owner, i);
+        if (piece_type(piece) != DNS_RRSIG && piece_type(piece) != DNS_NSEC)
+            any = piece;
+    }
+    return any ? any : zone_owner_piece(owner, 0);
+}
+
+/* Answers from the RRsets of a name. Returns whether an alias leads on. */
+static bool answer_owner(struct chain *chain, const struct zone_owner *owner)
+{
+    uint16_t type = chain->query->type;
+    if (type == DNS_ANY) {
+        positive(chain, any_of(owner), 0);
+        return false;
+    }
+    const struct piece *piece = zone_owner_get(owner, type);
+    if (piece) {
+        positive(chain, piece,
+                 type == DNS_RRSIG ? 1 : 0); /* RFC 8482 section 7: all would amplify like ANY */
+        return false;
+    }
+    piece = zone_owner_get(owner, DNS_CNAME);
+    if (piece)
+        return follow_cname(chain, piece);
+    negative(chain, DNS_NOERROR);
+    return false;
+}
+
+/* A name that the zone computes. Returns whether an alias leads on. */
+static bool answer_computed(struct chain *chain, const struct zone_computed *computed)
+{
+    struct reply *reply = chain->reply;
+    uint16_t type = chain->query->type;
+    bool alias = computed->type == DNS_CNAME && type != DNS_CNAME && type != DNS_ANY;
+    if (computed->type != type && type != DNS_ANY && !alias) {
+        negative(chain, DNS_NOERROR);
+        return false;
+    }
+    size_t at = reply->pos + 12;
+    if (!reply_record(reply, &reply->answers, name_at(chain), computed->type, DNS_IN, computed->ttl,
+                      computed->data, computed->len)) {
+        reply->truncated = true;
+        return false;
+    }
+    return alias && follow(chain, at);
+}
+
+/* One name of the chain. Returns whether an alias leads on; else *rcode is the reply's. */
+static bool step(struct chain *chain, enum dns_rcode *rcode)
+{
+    struct zone_found found;
+    zone_search(chain->zone, chain->name, chain->len, &found);
+    if (found.cut && found.cut_is_dname)
+        return follow_dname(chain, &found, rcode);
+    /* DS belongs to the parent's side of a cut (RFC 4035 section 3.1.4.1). */
+    if (found.cut && !(chain->query->type == DNS_DS && found.cut == found.exact)) {
+        if (!chain->reply->answers)
+            chain->reply->authoritative = false;
+        more_referral(chain->reply, chain->query, chain->env->rng, chain->zone, found.cut,
+                      suffix_at(chain, found.cut_labels));
+        return false;
+    }
+    const struct zone_owner *owner = found.exact ? found.exact : found.wildcard;
+    if (owner)
+        return answer_owner(chain, owner);
+    struct zone_computed computed;
+    if (!found.exists && zone_miss(chain->zone, chain->name, &computed))
+        return answer_computed(chain, &computed);
+    /* An empty non-terminal exists (RFC 8020, RFC 4592 section 2.2.2). */
+    *rcode = negative(chain, found.exists ? DNS_NOERROR : DNS_NXDOMAIN);
+    return false;
+}
+
+enum dns_rcode lookup(const struct answer_env *env, const struct query *query, const struct zone *zone,
+                      struct permit *permit, struct reply *reply)
+{
+    struct chain chain;
+    enum dns_rcode rcode = DNS_NOERROR;
+    chain.env = env;
+    chain.query = query;
+    chain.zone = zone;
+    chain.permit = permit;
+    chain.reply = reply;
+    chain.seen[0] = DNS_HEADER_LEN;
+    chain.aliases = 0;
+    chain.len = query->name_len;
+    memcpy(chain.name, query->name, query->name_len);
+    reply->authoritative = true;
+    reply->cap_ttl = permit->stale;
+    while (step(&chain, &rcode))
+        ;
+    return rcode;
+}

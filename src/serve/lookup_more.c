@@ -1,0 +1,94 @@
+/* Addresses for the additional section, and referrals. */
+#include "lookup_more.h"
+
+/* Targets of one RRset that are remembered so that none is added twice. Sets from zone files are small;
+ * behind so many a repetition does no harm. */
+#define TARGETS_MAX 32
+
+enum added { ADDED, NOTHING_KNOWN, NO_ROOM };
+
+/* The addresses of one target, whole or not at all. */
+static enum added add_target(struct reply *reply, struct rng *rng, const struct zone_owner *owner,
+                             size_t name_at)
+{
+    const struct piece *pieces[2] = {zone_owner_get(owner, DNS_A), zone_owner_get(owner, DNS_AAAA)};
+    size_t start = reply->pos;
+    unsigned count = reply->additional;
+    if (!pieces[0] && !pieces[1])
+        return NOTHING_KNOWN;
+    for (unsigned i = 0; i < 2; i++) {
+        struct piece_window window;
+        if (!pieces[i] || reply_rrset(reply, &reply->additional, pieces[i], rng, name_at, 0, &window))
+            continue;
+        reply->pos = start;
+        reply->additional = count;
+        return NO_ROOM;
+    }
+    return ADDED;
+}
+
+/* The owner of a name in this zone, or NULL. glue: also what lies below a cut. */
+static const struct zone_owner *find_target(const struct zone *zone, const uint8_t *name, bool glue)
+{
+    uint8_t lower[NAME_MAX_WIRE];
+    struct zone_found found;
+    size_t len = name_lower(name, lower);
+    if (!name_is_under(lower, zone_apex(zone)))
+        return NULL;
+    zone_search(zone, lower, len, &found);
+    return found.cut && !glue ? NULL : found.exact;
+}
+
+void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type, size_t from)
+{
+    const struct zone_owner *known[TARGETS_MAX];
+    unsigned count = 0;
+    size_t name_at = 12 + (size_t)dns_rdata_target(type), end = reply->pos;
+    for (; from < end && from + name_at <= 0x3fff; from += 12 + (size_t)get16(reply->out + from + 10)) {
+        /* The apex may be served by names below a cut; their glue is all there is. */
+        const struct zone_owner *owner = find_target(zone, reply->out + from + name_at, type == DNS_NS);
+        bool again = !owner;
+        for (unsigned i = 0; i < count && !again; i++)
+            again = known[i] == owner;
+        if (again)
+            continue;
+        if (count < TARGETS_MAX)
+            known[count++] = owner;
+        add_target(reply, rng, owner, from + name_at);
+    }
+}
+
+/* Glue for the name servers at out[from..end): in_domain: those below the cut itself, without which it cannot
+ * be reached (RFC 9471 section 2.1 and 3.1: must be sent, or TC); else the other ones we know. */
+static void add_glue(struct reply *reply, struct rng *rng, const struct zone *zone, const uint8_t *cut,
+                     bool in_domain, size_t from, size_t end)
+{
+    for (; from < end && from + 12 <= 0x3fff; from += 12 + (size_t)get16(reply->out + from + 10)) {
+        const uint8_t *name = reply->out + from + 12;
+        if (name_is_under(name, cut) != in_domain)
+            continue;
+        const struct zone_owner *owner = find_target(zone, name, true);
+        if (owner && add_target(reply, rng, owner, from + 12) == NO_ROOM && in_domain)
+            reply->truncated = true;
+    }
+}
+
+void more_referral(struct reply *reply, const struct query *query, struct rng *rng, const struct zone *zone,
+                   const struct zone_owner *cut, size_t cut_at)
+{
+    struct piece_window window;
+    size_t from = reply->pos;
+    const struct piece *ds = query->dnssec_ok ? zone_owner_get(cut, DNS_DS) : NULL;
+    if (!reply_rrset(reply, &reply->authority, zone_owner_get(cut, DNS_NS), rng, cut_at, 0, &window)) {
+        reply->truncated = true;
+        return;
+    }
+    size_t end = reply->pos;
+    if (ds && !reply_rrset(reply, &reply->authority, ds, rng, cut_at, 0, &window)) {
+        reply->truncated = true;
+        return;
+    }
+    add_glue(reply, rng, zone, reply->out + cut_at, true, from, end);
+    if (!reply->truncated)
+        add_glue(reply, rng, zone, reply->out + cut_at, false, from, end);
+}

@@ -1,0 +1,13 @@
+/* Addresses for the additional section, and referrals. */
+#pragma once
+
+#include "reply.h"
+
+/* Adds the addresses, from this zone, of the targets of the NS, MX or SRV records at out[from..pos). What
+ * does not fit is left out. */
+void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type,
+                    size_t from);
+
+/* The NS of a zone cut, whose name stands at out[cut_at], and its glue. */
+void more_referral(struct reply *reply, const struct query *query, struct rng *rng, const struct zone *zone,
+                   const struct zone_owner *cut, size_t cut_at);

@@ -1,0 +1,63 @@
+/* Whether a zone may be answered from, now, and what to say if not. */
+#include "lookup.h"
+
+static void refuse(struct permit *permit, enum dns_rcode rcode, enum answer_reason reason, int ede,
+                   const char *text)
+{
+    permit->rcode = rcode;
+    permit->reason = reason;
+    reply_note(&permit->note, ede, text);
+}
+
+/* The right to answer for authoritative zones (DESIGN section 5, `standby`). */
+static bool gate_allows(struct permit *permit, const struct answer_env *env)
+{
+    switch (gate_verdict(env->gate, env->now)) {
+    case GATE_ANSWER:
+        permit->gated = true;
+        return true;
+    case GATE_NOT_READY:
+        refuse(permit, DNS_SERVFAIL, ANSWER_NOT_READY, DNS_EDE_NOT_READY, "not known yet who is primary");
+        return false;
+    default: {
+        const char *primary = snapshot_text(env->snapshot)->primary;
+        refuse(permit, DNS_REFUSED, ANSWER_NOT_PRIMARY, DNS_EDE_NOT_AUTHORITATIVE,
+               primary ? primary : "this instance is not the primary");
+        return false;
+    }
+    }
+}
+
+void permit_check(struct permit *permit, const struct answer_env *env, const struct zone *zone)
+{
+    permit->rcode = DNS_NOERROR;
+    permit->reason = ANSWER_OK;
+    permit->stale = permit->gated = false;
+    permit->note.ede = DNS_EDE_NONE;
+    permit->note.text_len = 0;
+    if (zone_kind(zone) == ZONE_INSPECT && !env->inspect) {
+        refuse(permit, DNS_REFUSED, ANSWER_PROHIBITED, DNS_EDE_PROHIBITED,
+               "answered to loopback and inspect-from only");
+        return;
+    }
+    if (zone_kind(zone) == ZONE_AUTHORITATIVE && !gate_allows(permit, env))
+        return;
+    const struct zone_state *state = zone_state(zone);
+    if (!state)
+        return;
+    nstime stale = atomic_load_explicit(&state->stale_from, memory_order_relaxed);
+    nstime dead = atomic_load_explicit(&state->dead_from, memory_order_relaxed);
+    if (atomic_load_explicit(&state->held, memory_order_relaxed)) {
+        refuse(permit, DNS_SERVFAIL, ANSWER_NOT_READY, DNS_EDE_NOT_READY, "zone is not ready to be answered");
+    } else if (env->now >= dead) {
+        permit->rcode = DNS_SERVFAIL;
+        permit->reason = ANSWER_EXPIRED;
+        reply_note_seconds(&permit->note, DNS_EDE_NO_REACHABLE_AUTHORITY, "data expired ",
+                           (uint64_t)(env->now - dead) / NS_PER_S, " ago");
+    } else if (env->now >= stale) {
+        permit->stale = true;
+        permit->reason = ANSWER_STALE;
+        reply_note_seconds(&permit->note, DNS_EDE_STALE_ANSWER, "stale for ",
+                           (uint64_t)(env->now - stale) / NS_PER_S, "");
+    }
+}

@@ -1,0 +1,126 @@
+/* Taking a window of a piece: what happens for every answer. */
+#include "piece_body.h"
+
+#include "lictor/dns.h"
+
+#include <string.h>
+
+/* How many whole records from `from` up to `to` fit into room. */
+static uint32_t fitting(const struct piece *piece, uint32_t from, uint32_t to, size_t room)
+{
+    if (piece->stride) {
+        uint32_t fit = (uint32_t)(room / piece->stride);
+        return fit < to - from ? fit : to - from;
+    }
+    const uint32_t *offset = piece_at(piece, piece->offsets);
+    uint32_t low = 0, high = to - from;
+    if (offset[to] - offset[from] <= room)
+        return high;
+    while (low < high) {
+        uint32_t middle = (low + high + 1) / 2;
+        if (offset[from + middle] - offset[from] <= room)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+static size_t copy_run(const struct piece *piece, uint32_t from, uint32_t count, uint8_t *out)
+{
+    size_t len = piece_offset(piece, from + count) - piece_offset(piece, from);
+    memcpy(out, piece_record(piece, from), len);
+    return len;
+}
+
+/* Equal weights: a random start in an order that is random already gives every record the same share. */
+static void copy_rotated(const struct piece *piece, struct rng *rng, uint8_t *out, size_t room,
+                         struct piece_window *window)
+{
+    uint32_t start = piece->keep_order ? 0 : rng_below(rng, piece->count);
+    uint32_t behind = piece->count - start, first = window->want < behind ? window->want : behind;
+    window->start = start;
+    window->count = fitting(piece, start, start + first, room);
+    window->len = copy_run(piece, start, window->count, out);
+    if (window->count == first && first < window->want) {
+        uint32_t more = fitting(piece, 0, window->want - first, room - window->len);
+        window->len += copy_run(piece, 0, more, out + window->len);
+        window->count += more;
+    }
+}
+
+/* Unequal weights: the head of an order, since a random start would cancel the weights. */
+static void copy_ordered(const struct piece *piece, struct rng *rng, uint8_t *out, size_t room,
+                         struct piece_window *window)
+{
+    const uint32_t *order = piece_at(piece, piece->orders);
+    order += (size_t)rng_below(rng, PIECE_ORDERS) * piece->order_len;
+    uint32_t most = window->want < piece->order_len ? window->want : piece->order_len;
+    uint32_t fit = (uint32_t)(room / piece->stride);
+    window->count = fit < most ? fit : most;
+    window->start = 0;
+    for (uint32_t i = 0; i < window->count; i++)
+        memcpy(out + (size_t)i * piece->stride, piece_record(piece, order[i]), piece->stride);
+    window->len = (size_t)window->count * piece->stride;
+    /* Workers share this line: write it once a redraw, not once a query. */
+    if (!atomic_load_explicit(&piece->asked, memory_order_relaxed))
+        atomic_store_explicit((_Atomic bool *)&piece->asked, true, memory_order_relaxed);
+}
+
+void piece_copy(const struct piece *piece, struct rng *rng, uint32_t most, uint8_t *out, size_t room,
+                struct piece_window *window)
+{
+    window->want = most && most < piece->take ? most : piece->take;
+    if (piece->count == 1) {
+        bool fits = piece->stride <= room;
+        window->start = 0;
+        window->count = fits;
+        window->len = fits ? piece->stride : 0;
+        memcpy(out, piece_record(piece, 0), window->len);
+    } else if (piece->orders) {
+        copy_ordered(piece, rng, out, room, window);
+    } else {
+        copy_rotated(piece, rng, out, room, window);
+    }
+}
+
+bool piece_has_extra(const struct piece *piece)
+{
+    return piece->extra_table != 0;
+}
+
+size_t piece_copy_extra(const struct piece *piece, const struct piece_window *window, uint8_t *msg,
+                        size_t answer_at, size_t pos, size_t limit, unsigned *records)
+{
+    const uint32_t *table = piece_at(piece, piece->extra_table);
+    const uint8_t *wire = piece_at(piece, piece->extra_wire);
+    size_t name_at = PIECE_RDATA + (size_t)dns_rdata_target(piece->type);
+    for (uint32_t i = 0, record = window->start; i < window->count; i++, record++) {
+        if (record == piece->count)
+            record = 0;
+        size_t owner = answer_at + name_at;
+        answer_at += piece_offset(piece, record + 1) - piece_offset(piece, record);
+        if (owner > 0x3fff) /* no pointer reaches it (RFC 1035 section 4.1.4) */
+            break;
+        if (table[record] & EXTRA_REPEATED)
+            continue;
+        uint32_t at = table[record], end = table[record + 1] & ~EXTRA_REPEATED;
+        size_t start = pos;
+        unsigned written = 0;
+        for (; at < end; written++) {
+            size_t len = EXTRA_RDATA + (size_t)(wire[at + 8] << 8 | wire[at + 9]);
+            if (pos + 2 + len > limit)
+                break;
+            msg[pos] = (uint8_t)(0xc0 | owner >> 8);
+            msg[pos + 1] = (uint8_t)owner;
+            memcpy(msg + pos + 2, wire + at, len);
+            pos += 2 + len;
+            at += (uint32_t)len;
+        }
+        if (at < end) /* half of a target's addresses would mislead */
+            pos = start;
+        else
+            *records += written;
+    }
+    return pos;
+}

@@ -1,0 +1,33 @@
+/* A zone version in memory. */
+#pragma once
+
+#include "lictor/zone.h"
+#include "trie.h"
+
+struct zone {
+    struct trie trie;
+    _Atomic uint32_t refs;
+    enum zone_kind kind;
+    struct zone_state *state;
+    zone_miss_fn *miss;
+    const void *miss_arg;
+    struct zone *next_dead; /* in the list of versions to be freed */
+    size_t names;
+    size_t records;
+    size_t wildcards; /* owners that begin with an asterisk label: without one nobody need look for one */
+    const struct piece *soa;
+    uint8_t apex_len;
+    uint8_t apex_labels;
+    uint8_t apex[NAME_MAX_WIRE];
+};
+
+/* Public names of the leaf type. */
+static inline const struct zone_owner *zone_owner_of(const struct owner *owner)
+{
+    return (const struct zone_owner *)owner;
+}
+
+static inline bool is_wildcard(const uint8_t *name)
+{
+    return name[0] == 1 && name[1] == '*';
+}

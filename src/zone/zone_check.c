@@ -1,0 +1,68 @@
+/* Whether a zone may be served. */
+#include "zone_body.h"
+
+#include "lictor/dns.h"
+
+#include <stdio.h>
+
+struct check {
+    const struct zone *zone;
+    const struct owner *dname; /* the last owner of a DNAME in the walk */
+    struct err *err;
+};
+
+static int fault(const struct check *check, const struct owner *owner, const char *what)
+{
+    char text[NAME_MAX_TEXT];
+    return err_set(check->err, "%.250s: %s", name_to_text(owner_name(owner), text), what);
+}
+
+/* CNAME stands alone, but for what signing adds (RFC 2181 section 10.1, RFC 4034 section 3). */
+static bool cname_has_company(const struct owner *owner)
+{
+    for (unsigned i = 0; i < owner->count; i++) {
+        uint16_t type = owner_types(owner)[i];
+        if (type != DNS_CNAME && type != DNS_RRSIG && type != DNS_NSEC)
+            return true;
+    }
+    return false;
+}
+
+static int check_owner(void *arg, const struct owner *owner)
+{
+    struct check *check = arg;
+    bool apex = owner->name_len == check->zone->apex_len;
+    const struct piece *cname = owner_get(owner, DNS_CNAME), *dname = owner_get(owner, DNS_DNAME);
+    if (cname && cname_has_company(owner))
+        return fault(check, owner, "a CNAME cannot stand beside other records");
+    if (cname && piece_count(cname) > 1)
+        return fault(check, owner, "more than one CNAME; one name has one target");
+    if (dname && piece_count(dname) > 1)
+        return fault(check, owner, "more than one DNAME; one name has one target");
+    if (!apex && owner_get(owner, DNS_SOA))
+        return fault(check, owner, "a SOA below the apex; it belongs to a zone of its own");
+    if (!apex && dname && owner_get(owner, DNS_NS))
+        return fault(check, owner, "DNAME and NS exclude each other below the apex (RFC 6672 section 2.3)");
+    /* In canonical order whatever lies below a name follows it at once. */
+    if (check->dname && name_is_under(owner_name(owner), owner_name(check->dname)))
+        return fault(check, owner, "lies below a DNAME, which hides it (RFC 6672 section 2.4)");
+    if (dname)
+        check->dname = owner;
+    return 0;
+}
+
+int zone_check(const struct zone *zone, struct err *err)
+{
+    char text[NAME_MAX_TEXT];
+    const struct piece *ns = zone_get(zone, zone->apex, DNS_NS);
+    name_to_text(zone->apex, text);
+    if (!zone->soa)
+        return err_set(err, "%.250s: the zone has no SOA at its apex", text);
+    if (piece_count(zone->soa) != 1)
+        return err_set(err, "%.250s: the zone has %u SOA records; it must have one", text,
+                       (unsigned)piece_count(zone->soa));
+    if (!ns)
+        return err_set(err, "%.250s: the zone has no NS at its apex; it needs at least one", text);
+    struct check check = {zone, NULL, err};
+    return trie_walk(&zone->trie, check_owner, &check);
+}
