@@ -21,7 +21,8 @@ struct consul_watch {
     uint64_t index; /* to ask with; 0: without */
     uint64_t seen;  /* of the last answer that was handed on; 0: none */
     unsigned failures;
-    bool *freed; /* where to note a free from within the callback */
+    bool complains; /* counted in the client's complaining */
+    bool *freed;    /* where to note a free from within the callback */
 };
 
 static void answered(void *arg, struct consul_response *response);
@@ -85,6 +86,21 @@ static bool note_index(struct consul_watch *watch, struct consul_response *respo
     return changed;
 }
 
+/* A Consul without a leader fails all queries alike: that is one line in the log. A refused query (400, 403)
+ * is a mistake of configuration and is named. Transport errors are logged by the client. */
+static void log_status(struct consul_watch *watch, const struct consul_response *response, bool success)
+{
+    struct consul_client *client = watch->client;
+    bool complains = !success && (response->status >= 500 || response->status == 429);
+    if (complains && !watch->complains && client->complaining++ == 0)
+        log_warn("consul %s: %s: %s", client->name, response->address, response->error);
+    else if (!complains && watch->complains && --client->complaining == 0 && success)
+        log_info("consul %s: %s answers blocking queries again", client->name, response->address);
+    else if (!success && !complains && response->status != 0 && watch->failures == 0)
+        log_warn("consul %s: %s: %s", client->name, watch->options.path, response->error);
+    watch->complains = complains;
+}
+
 static void answered(void *arg, struct consul_response *response)
 {
     struct consul_watch *watch = arg;
@@ -93,8 +109,7 @@ static void answered(void *arg, struct consul_response *response)
     bool success = response->status == 200 || (response->status == 404 && response->index > 0);
     bool changed = success && note_index(watch, response);
 
-    if (!success && response->status != 0 && watch->failures == 0)
-        log_warn("consul %s: %s: %s", watch->client->name, watch->options.path, response->error);
+    log_status(watch, response, success);
     int status = response->status;
 
     bool freed = false;
@@ -160,6 +175,8 @@ void consul_watch_free(struct consul_watch *watch)
     stop(watch);
     if (watch->freed)
         *watch->freed = true;
+    if (watch->complains)
+        watch->client->complaining--;
     free((char *)watch->options.path);
     free((char *)watch->options.consistency);
     free((char *)watch->options.dc);

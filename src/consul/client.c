@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOG_INTERVAL     (10 * NS_PER_S)
 #define DEFAULT_MAX_BODY ((size_t)64 * 1024 * 1024)
 
 static void init_curl(void)
@@ -119,18 +120,23 @@ void consul_client_stats(const struct consul_client *client, struct consul_stats
     *out = client->stats;
 }
 
-/* Notes which address works, and logs each change of that once. */
+/* Notes which address works, and logs each change of that: not each of an agent at its limit, where every
+ * other request fails. */
 static void judge_endpoint(struct consul_request *request, bool worked)
 {
     struct endpoint *endpoint = request->endpoint;
     const struct consul_client *client = request->client;
     ladder_result(request->ladder, (unsigned)(endpoint - client->endpoints), worked,
                   request->response.finished);
-    if (!worked && !endpoint->failing)
+    nstime now = request->response.finished;
+    if (!worked && !endpoint->failing && (endpoint->logged == 0 || now - endpoint->logged >= LOG_INTERVAL)) {
         log_warn("consul %s: %s", client->name, request->error);
-    else if (worked && endpoint->failing)
+        endpoint->failing = true;
+        endpoint->logged = now;
+    } else if (worked && endpoint->failing) {
         log_info("consul %s: %s answers again", client->name, endpoint->text);
-    endpoint->failing = !worked;
+        endpoint->failing = false;
+    }
 }
 
 /* libcurl has ended with it, or its time is up. */

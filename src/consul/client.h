@@ -60,6 +60,7 @@ struct consul_client {
     struct request_list active, done;
     bool delivering, freed;
     struct consul_stats stats;
+    unsigned complaining; /* watches whose last answer was a fault of Consul */
 };
 
 static inline struct timeval timeval_of(nstime duration)

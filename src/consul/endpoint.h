@@ -14,7 +14,8 @@ struct endpoint {
     char *connect_to; /* CURLOPT_CONNECT_TO, when the certificate's name differs from the host; or NULL */
     char *tls_name;   /* the name that the certificate must bear; NULL without TLS */
     bool local;       /* loopback or unix socket: compression costs more than it saves */
-    bool failing;     /* the last transfer failed: so that it is logged once */
+    bool failing;     /* logged as failing, and has not worked since */
+    nstime logged;    /* when that was; 0: never */
 };
 
 /* text must outlive the address. tls_server_name may be NULL. Returns 0, or -1 with err. */
