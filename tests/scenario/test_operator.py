@@ -1,6 +1,7 @@
 """The command, the admin HTTP, and what they say."""
 
 import json
+import socket
 import subprocess
 
 import pytest
@@ -70,6 +71,23 @@ def test_status_json_names_the_primary(pair):
     primary, standby = pair()
     assert primary.node in json.dumps(standby.status())
     primary_of([primary, standby])
+
+
+def test_systemd_is_notified(web, tmp_path):
+    """Type=notify: READY=1 once the ports are served, STOPPING=1 at the end."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(path))
+        notify.settimeout(15)
+        daemon = Lictord(tmp_path, web, services={}, env={"NOTIFY_SOCKET": str(path)}, wait=False)
+        said = ""
+        while "READY=1" not in said:
+            said += notify.recv(4096).decode() + "\n"
+        assert daemon.ask("nosuch.test").rcode == "REFUSED", "ready means served"
+        daemon.process.signal(15)
+        while "STOPPING=1" not in said:
+            said += notify.recv(4096).decode() + "\n"
+        assert daemon.process.wait(15) == 0
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
