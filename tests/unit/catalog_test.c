@@ -1,0 +1,739 @@
+/* From Consul's bodies (recorded from Consul 1.8.7 in catalog_data/) to the zones' contents. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lictor/catalog.h"
+#include "lictor/dns.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- helpers
+ * --------------------------------------------------------------------------------------------------- */
+
+struct fixture {
+    struct config_services config;
+    struct config_ttl_rule ttls[2];
+    struct zone_state state;
+    struct catalog *catalog;
+    struct zone *zones[CATALOG_ZONES_MAX]; /* the versions taken last */
+    size_t count;
+};
+
+static void take(struct fixture *f)
+{
+    struct zone *taken[CATALOG_ZONES_MAX];
+    size_t count = catalog_take_zones(f->catalog, taken);
+    for (size_t i = 0; i < count; i++) {
+        size_t at = 0;
+        while (at < f->count && !name_equal(zone_apex(f->zones[at]), zone_apex(taken[i])))
+            at++;
+        if (at < f->count)
+            zone_unref(f->zones[at]);
+        else
+            f->count++;
+        f->zones[at] = taken[i];
+    }
+}
+
+static void setup_config(struct fixture *f)
+{
+    memset(f, 0, sizeof(*f));
+    f->config.enabled = true;
+    name_from_text("consul", NULL, f->config.domain, NULL);
+    f->ttls[0] = (struct config_ttl_rule){.pattern = "web", .ttl = 10 * NS_PER_S};
+    f->config.service_ttl = f->ttls;
+    f->config.service_ttl_count = 1;
+    f->config.node_ttl = 7 * NS_PER_S;
+    f->config.negative_ttl = 3 * NS_PER_S;
+    f->config.answers = 40;
+}
+
+static void start(struct fixture *f)
+{
+    f->catalog = catalog_new(&f->config, "dc1", &f->state);
+    catalog_put_ns(f->catalog, &(struct catalog_ns){"ns1", "192.0.2.1"}, 1);
+    take(f);
+}
+
+static void stop(struct fixture *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        zone_unref(f->zones[i]);
+    f->count = 0;
+    catalog_free(f->catalog);
+}
+
+static char *read_data(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "catalog_data/%s", name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char *text = calloc(1, 65536);
+    assert_true(fread(text, 1, 65535, file) > 0);
+    fclose(file);
+    return text;
+}
+
+static void put_file(struct fixture *f, const char *service)
+{
+    char name[64];
+    struct err err = {""};
+    snprintf(name, sizeof(name), "service-%s.json", service);
+    char *body = read_data(name);
+    if (catalog_put_service(f->catalog, service, body, strlen(body), &err) != 1)
+        fail_msg("%s: %s", name, err.text);
+    free(body);
+}
+
+static void put_nodes_file(struct fixture *f)
+{
+    char *body = read_data("nodes.json");
+    assert_int_equal(catalog_put_nodes(f->catalog, body, strlen(body), NULL), 1);
+    free(body);
+}
+
+static int put(struct fixture *f, const char *service, const char *body)
+{
+    struct err err = {""};
+    int result = catalog_put_service(f->catalog, service, body, strlen(body), &err);
+    if (result < 0)
+        print_message("%s\n", err.text);
+    return result;
+}
+
+/* --- what a zone has
+ * ------------------------------------------------------------------------------------------- */
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void print_rdata(uint16_t type, struct rdata rdata, char *out, size_t size)
+{
+    char name[NAME_MAX_TEXT];
+    const uint8_t *d = rdata.data;
+    if (type == DNS_A)
+        inet_ntop(AF_INET, d, out, (socklen_t)size);
+    else if (type == DNS_AAAA)
+        inet_ntop(AF_INET6, d, out, (socklen_t)size);
+    else if (type == DNS_SRV)
+        snprintf(out, size, "%d %d %d %s", d[0] << 8 | d[1], d[2] << 8 | d[3], d[4] << 8 | d[5],
+                 name_to_text(d + 6, name));
+    else
+        snprintf(out, size, "%s", name_to_text(d, name));
+}
+
+/* The records of one owner and type, sorted, joined by ", "; "-" if there is no such RRset. */
+static const char *records(const struct zone *zone, const char *owner, uint16_t type)
+{
+    static char out[65536];
+    char *lines[64];
+    uint8_t name[NAME_MAX_WIRE];
+    assert_true(name_from_text(owner, NULL, name, NULL) > 0);
+    name_lower(name, name);
+    const struct piece *piece = zone_get(zone, name, type);
+    if (!piece)
+        return "-";
+    assert_true(piece_count(piece) <= 64);
+    for (uint32_t i = 0; i < piece_count(piece); i++) {
+        lines[i] = malloc(1100);
+        print_rdata(type, piece_rdata(piece, i), lines[i], 1100);
+    }
+    qsort(lines, piece_count(piece), sizeof(*lines), compare_lines);
+    out[0] = '\0';
+    for (uint32_t i = 0; i < piece_count(piece); i++) {
+        if (i > 0)
+            strcat(out, ", ");
+        strcat(out, lines[i]);
+        free(lines[i]);
+    }
+    return out;
+}
+
+struct expected {
+    const char *owner;
+    uint16_t type;
+    const char *records;
+};
+
+static void check_table(const struct zone *zone, const struct expected *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *have = records(zone, table[i].owner, table[i].type);
+        char type[16];
+        if (strcmp(have, table[i].records) != 0)
+            fail_msg("%s %s: %s; expected: %s", table[i].owner, dns_type_text(table[i].type, type), have,
+                     table[i].records);
+    }
+}
+#define CHECK(zone, ...) \
+    check_table(zone, (struct expected[]){__VA_ARGS__}, \
+                sizeof((struct expected[]){__VA_ARGS__}) / sizeof(struct expected))
+
+static int append_record(void *arg, const uint8_t *owner, const struct piece *piece)
+{
+    struct buf *out = arg;
+    char name[NAME_MAX_TEXT], type[16];
+    name_to_text(owner, name);
+    if (piece_type(piece) == DNS_SOA)
+        return 0;
+    buf_printf(out, "%s %u %s %s\n", name, piece_ttl(piece), dns_type_text(piece_type(piece), type), "");
+    char text[NAME_MAX_TEXT];
+    snprintf(text, sizeof(text), "%s", name);
+    return 0;
+}
+
+static int append_rrset(void *arg, const uint8_t *owner, const struct piece *piece)
+{
+    struct buf *out = ((void **)arg)[0];
+    char name[NAME_MAX_TEXT];
+    append_record(out, owner, piece);
+    if (piece_type(piece) != DNS_SOA)
+        buf_printf(out, "  %s\n", records(((void **)arg)[1], name_to_text(owner, name), piece_type(piece)));
+    return 0;
+}
+
+/* The zone as text, without its SOA (serials differ). */
+static char *dump(struct zone *zone)
+{
+    struct buf out = {0};
+    zone_walk(zone, append_rrset, (void *[]){&out, zone});
+    return buf_steal(&out);
+}
+
+/* --- tests
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void names_and_records(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    setup_config(&f);
+    start(&f);
+    put_file(&f, "web");
+    put_nodes_file(&f);
+    take(&f);
+    const char *srv = "1 1 80 20010db8000000000000000000000044.addr.dc1.consul., "
+                      "1 1 80 Node-A.node.dc1.consul., 1 2 81 0a090002.addr.dc1.consul.";
+    CHECK(f.zones[0], {"web.service.consul", DNS_A, "10.0.0.1, 10.9.0.2"},
+          {"web.service.consul", DNS_AAAA, "2001:db8::44"}, {"web.service.consul", DNS_SRV, srv},
+          {"WEB.Service.DC1.Consul", DNS_A, "10.0.0.1, 10.9.0.2"}, {"web.service.dc1.consul", DNS_SRV, srv},
+          {"web.service.dc2.consul", DNS_A, "-"},
+          /* tags: folded; `Blue` and `blue` are one; node-down's is filtered, node-c's too */
+          {"blue.web.service.consul", DNS_A, "10.0.0.1"},
+          {"blue.web.service.consul", DNS_AAAA, "2001:db8::44"},
+          {"green.web.service.dc1.consul", DNS_A, "10.9.0.2"}, {"green.web.service.consul", DNS_AAAA, "-"},
+          {"v1.2.3.web.service.consul", DNS_A, "10.0.0.1"}, {"2.3.web.service.consul", DNS_A, "-"},
+          /* RFC 2782: `_tcp` is no tag filter though a tag `tcp` exists; `_udp` is one */
+          {"_web._tcp.service.consul", DNS_SRV, srv}, {"tcp.web.service.consul", DNS_A, "10.0.0.1"},
+          {"_web._udp.service.consul", DNS_SRV, "1 1 80 20010db8000000000000000000000044.addr.dc1.consul."},
+          {"_web._blue.service.dc1.consul", DNS_AAAA, "2001:db8::44"},
+          {"_web._v1.2.3.service.consul", DNS_SRV, "-"},
+          /* nodes are never filtered, may have dots, are there with and without the datacenter */
+          {"node-a.node.consul", DNS_A, "10.0.0.1"}, {"node.d.node.dc1.consul", DNS_AAAA, "2001:db8::4"},
+          {"node-down.node.consul", DNS_A, "10.0.0.9"}, {"ext-1.node.consul", DNS_CNAME, "ext1.example.com."},
+          {"ext-1.node.consul", DNS_A, "-"}, {"consul", DNS_NS, "ns1.ns.consul."},
+          {"ns1.ns.consul", DNS_A, "192.0.2.1"}, );
+    struct err err = {""};
+    if (zone_check(f.zones[0], &err) < 0)
+        fail_msg("%s", err.text);
+
+    uint8_t name[NAME_MAX_WIRE];
+    name_from_text("web.service.consul", NULL, name, NULL);
+    const struct piece *plain = zone_get(f.zones[0], name, DNS_A);
+    assert_int_equal(piece_ttl(plain), 10);
+    name_from_text("_web._tcp.service.dc1.consul", NULL, name, NULL);
+    assert_ptr_equal(zone_get(f.zones[0], name, DNS_A), plain); /* one piece for all the names */
+    name_from_text("node-b.node.consul", NULL, name, NULL);
+    assert_int_equal(piece_ttl(zone_get(f.zones[0], name, DNS_A)), 7);
+    stop(&f);
+}
+
+static void health_filter(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    setup_config(&f);
+    start(&f);
+    put_file(&f, "down"); /* its own check passes; its node's is critical */
+    put_file(&f, "web");
+    take(&f);
+    CHECK(f.zones[0], {"down.service.consul", DNS_A, "-"},
+          {"web.service.consul", DNS_A, "10.0.0.1, 10.9.0.2"});
+    struct catalog_health health;
+    assert_int_equal(catalog_service_health(f.catalog, "DOWN", &health), 1);
+    assert_int_equal(health.instances, 1);
+    assert_int_equal(health.answering, 0);
+    assert_int_equal(catalog_service_health(f.catalog, "web", &health), 1);
+    assert_int_equal(health.instances, 5);
+    assert_int_equal(health.passing, 2);
+    assert_int_equal(health.warning, 1);
+    assert_int_equal(health.critical, 2);
+    assert_int_equal(health.answering, 3);
+    assert_int_equal(catalog_service_health(f.catalog, "nosuch", &health), 0);
+
+    f.config.only_passing = true;
+    catalog_configure(f.catalog, &f.config);
+    take(&f);
+    CHECK(f.zones[0], {"web.service.consul", DNS_A, "10.0.0.1"}, {"green.web.service.consul", DNS_A, "-"},
+          {"consul", DNS_NS, "ns1.ns.consul."});
+    stop(&f);
+}
+
+static void host_names(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    setup_config(&f);
+    start(&f);
+    put_file(&f, "ext");
+    put_file(&f, "mixed");
+    take(&f);
+    const char *srv = "1 1 443 api.example.com., 1 1 443 www.example.net.";
+    CHECK(f.zones[0], {"ext.service.consul", DNS_CNAME, "api.example.com."},
+          {"ext.service.consul", DNS_SRV, "-"}, {"_ext._tcp.service.consul", DNS_CNAME, "-"},
+          {"_ext._tcp.service.consul", DNS_SRV, srv},
+          /* `Mixed` and `mixed`; v4-mapped; one address and port twice; a service at its own name */
+          {"mixed.service.consul", DNS_A, "10.0.0.1, 10.0.0.2, 10.0.0.7"},
+          {"mixed.service.consul", DNS_CNAME, "-"},
+          {"mixed.service.consul", DNS_SRV,
+           "1 1 2000 0a000007.addr.dc1.consul., 1 1 3000 Node-A.node.dc1.consul., "
+           "1 65535 1000 node-b.node.dc1.consul."});
+    struct err err = {""};
+    if (zone_check(f.zones[0], &err) < 0)
+        fail_msg("%s", err.text);
+    /* One of the two gets an address: the CNAME gives way. */
+    assert_int_equal(
+        put(&f, "ext",
+            "[{\"Node\":{\"Node\":\"n\",\"Address\":\"10.0.0.1\"},\"Service\":{\"Service\":\"ext\","
+            "\"ID\":\"a\",\"Port\":1}},{\"Node\":{\"Node\":\"n\",\"Address\":\"10.0.0.1\"},"
+            "\"Service\":{\"ID\":\"b\",\"Address\":\"h.example.\",\"Port\":2}}]"),
+        1);
+    take(&f);
+    CHECK(f.zones[0], {"ext.service.consul", DNS_CNAME, "-"}, {"ext.service.consul", DNS_A, "10.0.0.1"},
+          {"ext.service.consul", DNS_SRV, "1 1 1 n.node.dc1.consul., 1 1 2 h.example."});
+    stop(&f);
+}
+
+#define ENTRY(node, address, service) \
+    "{\"Node\":{\"Node\":\"" node "\",\"Address\":\"" address "\"},\"Service\":{" service "},\"Checks\":[]}"
+
+static void odd_registrations(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    setup_config(&f);
+    start(&f);
+    /* ports and weights out of range, a duplicate, an address that is none, a node that cannot be a name,
+     * tags too */
+    assert_int_equal(put(&f, "odd",
+                         "[" ENTRY("n1", "10.0.0.1", "\"ID\":\"a\",\"Port\":70000") "," ENTRY("n2", "10.0.0.2", "\"ID\":\"b\",\"Port\":1,\"Weights\":{\"Passing\":-1,\"Warning\":null}") "," ENTRY(
+                             "N2",
+                             "10.0.0.99", "\"ID\":\"b\"") "," ENTRY("n3", "10.0.0.3",
+                                                                    "\"ID\":\"c\",\"Address\":\"not an "
+                                                                    "address\"") "," ENTRY("bad node",
+                                                                                           "10.0.0.4",
+                                                                                           "\"ID\":"
+                                                                                           "\"d\","
+                                                                                           "\"Port\":"
+                                                                                           "4,"
+                                                                                           "\"Tags\":"
+                                                                                           "[\"a "
+                                                                                           "b\",\"\","
+                                                                                           "\"..\","
+                                                                                           "\"ok\"],"
+                                                                                           "\"Weights"
+                                                                                           "\":null") "," ENTRY("n5",
+                                                                                                                "",
+                                                                                                                "\"ID\":\"e\"") "]"),
+                     1);
+    take(&f);
+    CHECK(f.zones[0], {"odd.service.consul", DNS_A, "10.0.0.1, 10.0.0.2, 10.0.0.4"},
+          {"odd.service.consul", DNS_SRV, "1 0 1 n2.node.dc1.consul., 1 1 4 0a000004.addr.dc1.consul."},
+          {"ok.odd.service.consul", DNS_A, "10.0.0.4"});
+    struct catalog_stats stats;
+    catalog_stats(f.catalog, &stats);
+    assert_int_equal(stats.bad_addresses, 1);
+    assert_int_equal(stats.bad_ports, 1);
+    assert_int_equal(stats.duplicates, 1);
+    assert_int_equal(stats.bad_names, 3);
+
+    /* names of services that cannot be labels have no names, and hurt nobody */
+    assert_int_equal(put(&f, "with.dot", "[" ENTRY("n1", "10.0.0.1", "\"ID\":\"a\"") "]"), 1);
+    assert_int_equal(put(&f, "with space", "[" ENTRY("n1", "10.0.0.1", "\"ID\":\"a\"") "]"), 1);
+    /* `_x._y.service` is service x with tag y, never service _y with tag _x */
+    assert_int_equal(put(&f, "x", "[" ENTRY("n1", "10.0.0.1", "\"ID\":\"a\",\"Tags\":[\"y\"]") "]"), 1);
+    assert_int_equal(put(&f, "_y", "[" ENTRY("n2", "10.0.0.2", "\"ID\":\"a\",\"Tags\":[\"_x\"]") "]"), 1);
+    take(&f);
+    CHECK(f.zones[0], {"with.dot.service.consul", DNS_A, "-"}, {"_x._y.service.consul", DNS_A, "10.0.0.1"},
+          {"_y.service.consul", DNS_A, "10.0.0.2"});
+    stop(&f);
+}
+
+static void alt_domain_and_datacenter(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    setup_config(&f);
+    f.config.has_alt_domain = true;
+    name_from_text("sd.example", NULL, f.config.alt_domain, NULL);
+    f.catalog = catalog_new(&f.config, NULL, &f.state);
+    put_file(&f, "web");
+    take(&f);
+    assert_int_equal(f.count, 0); /* not before the datacenter is known */
+    put_nodes_file(&f);
+    assert_string_equal(catalog_datacenter(f.catalog), "dc1");
+    take(&f);
+    assert_int_equal(f.count, 2);
+    CHECK(f.zones[0], {"green.web.service.consul", DNS_SRV, "1 2 81 0a090002.addr.dc1.consul."},
+          {"consul", DNS_NS, "ns.consul."});
+    CHECK(f.zones[1], {"green.web.service.sd.example", DNS_SRV, "1 2 81 0a090002.addr.dc1.sd.example."},
+          {"node-a.node.dc1.sd.example", DNS_A, "10.0.0.1"});
+    uint8_t a[NAME_MAX_WIRE], b[NAME_MAX_WIRE];
+    name_from_text("web.service.consul", NULL, a, NULL);
+    name_from_text("web.service.sd.example", NULL, b, NULL);
+    assert_ptr_equal(zone_get(f.zones[0], a, DNS_A), zone_get(f.zones[1], b, DNS_A));
+    stop(&f);
+}
+
+static void unchanged_costs_nothing(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    struct catalog_stats before, after;
+    setup_config(&f);
+    start(&f);
+    char *body = read_data("service-web.json"), *nodes = read_data("nodes.json");
+    assert_int_equal(put(&f, "web", body), 1);
+    assert_int_equal(catalog_put_nodes(f.catalog, nodes, strlen(nodes), NULL), 1);
+    take(&f);
+    uint32_t serial = zone_serial(f.zones[0]);
+    catalog_stats(f.catalog, &before);
+    assert_int_equal(put(&f, "WEB", body), 0);
+    assert_int_equal(catalog_put_nodes(f.catalog, nodes, strlen(nodes), NULL), 0);
+    assert_int_equal(catalog_put_ns(f.catalog, &(struct catalog_ns){"ns1", "192.0.2.1"}, 1), 0);
+    catalog_stats(f.catalog, &after);
+    assert_int_equal(after.edits, before.edits);
+    struct zone *zones[CATALOG_ZONES_MAX];
+    assert_int_equal(catalog_take_zones(f.catalog, zones), 0);
+
+    /* A check's output alone: new text for people, no edit. */
+    char *at = strstr(body, "connection refused");
+    memcpy(at, "CONNECTION", 10);
+    assert_int_equal(put(&f, "web", body), 1);
+    catalog_stats(f.catalog, &after);
+    assert_int_equal(after.edits, before.edits);
+
+    assert_int_equal(catalog_remove_service(f.catalog, "web"), 1);
+    take(&f);
+    assert_int_equal(zone_serial(f.zones[0]), serial + 1);
+    CHECK(f.zones[0], {"web.service.consul", DNS_A, "-"}, {"_web._blue.service.dc1.consul", DNS_AAAA, "-"});
+    assert_int_equal(catalog_put_nodes(f.catalog, "null", 4, NULL), 1);
+    take(&f);
+    uint8_t name[NAME_MAX_WIRE];
+    assert_int_equal(zone_names(f.zones[0]), 2); /* the apex and ns1.ns */
+    name_from_text("node-a.node.consul", NULL, name, NULL);
+    assert_null(zone_get(f.zones[0], name, DNS_A));
+    free(body);
+    free(nodes);
+    stop(&f);
+}
+
+static void one_change_in_many(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    struct catalog_stats before, after;
+    char name[32], body[1024];
+    setup_config(&f);
+    start(&f);
+    for (int i = 0; i < 5000; i++) {
+        snprintf(name, sizeof(name), "svc-%d", i);
+        snprintf(body, sizeof(body),
+                 "[" ENTRY("n1", "10.1.0.1", "\"ID\":\"a\",\"Port\":1,\"Tags\":[\"x\",\"y\"]") "," ENTRY(
+                     "n2", "10.1.0.2", "\"ID\":\"b\",\"Port\":1,\"Tags\":[\"x\"]") "]");
+        catalog_put_service(f.catalog, name, body, strlen(body), NULL);
+    }
+    take(&f);
+    catalog_stats(f.catalog, &before);
+    /* b turns critical: without a tag and with tag x the A and SRV RRsets change, at 2 names each (plain and
+     * RFC 2782), each with and without the datacenter. Those of tag y do not. */
+    snprintf(
+        body, sizeof(body),
+        "[" ENTRY(
+            "n1", "10.1.0.1",
+            "\"ID\":\"a\",\"Port\":1,\"Tags\":[\"x\",\"y\"]") ","
+                                                              "{\"Node\":{\"Node\":\"n2\",\"Address\":\"10.1."
+                                                              "0.2\"},\"Service\":{\"ID\":\"b\",\"Port\":1,"
+                                                              "\"Tags\":[\"x\"]},\"Checks\":[{\"Name\":\"c\","
+                                                              "\"Status\":\"critical\",\"ServiceID\":\"b\"}]}"
+                                                              "]");
+    assert_int_equal(catalog_put_service(f.catalog, "svc-77", body, strlen(body), NULL), 1);
+    catalog_stats(f.catalog, &after);
+    assert_int_equal(after.edits - before.edits, 2 * 2 * 2 * 2);
+    take(&f);
+    CHECK(f.zones[0], {"svc-77.service.consul", DNS_A, "10.1.0.1"},
+          {"y.svc-77.service.consul", DNS_A, "10.1.0.1"},
+          {"svc-78.service.consul", DNS_A, "10.1.0.1, 10.1.0.2"});
+    assert_int_equal(catalog_service_count(f.catalog), 5000);
+    assert_int_equal(catalog_instance_count(f.catalog), 10000);
+    stop(&f);
+}
+
+static void save_and_restore(void **arg)
+{
+    (void)arg;
+    struct fixture f, g;
+    setup_config(&f);
+    f.config.has_alt_domain = true;
+    name_from_text("alt", NULL, f.config.alt_domain, NULL);
+    start(&f);
+    const char *services[] = {"web", "down", "ext", "mixed", "consul"};
+    for (size_t i = 0; i < 5; i++)
+        put_file(&f, services[i]);
+    put_nodes_file(&f);
+    put(&f, "odd\\\"\t", "[" ENTRY("n3", "10.0.0.3", "\"ID\":\"c\\u00e9\",\"Address\":\"not one\"") "]");
+    take(&f);
+    struct buf saved = {0}, again = {0};
+    catalog_save(f.catalog, 1234567890123456789, &saved);
+
+    memcpy(&g, &f, sizeof(g));
+    g.count = 0;
+    g.catalog = catalog_new(&g.config, NULL, &g.state);
+    nstime as_of = 0;
+    struct err err = {""};
+    if (catalog_restore(g.catalog, (char *)saved.data, saved.len, &as_of, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(as_of, 1234567890123456789);
+    catalog_put_ns(g.catalog, &(struct catalog_ns){"ns1", "192.0.2.1"}, 1);
+    take(&g);
+    assert_int_equal(g.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        char *a = dump(f.zones[i]), *b = dump(g.zones[i]);
+        assert_string_equal(a, b);
+        free(a);
+        free(b);
+        assert_true((int32_t)(zone_serial(g.zones[i]) - zone_serial(f.zones[i])) > 0);
+    }
+    /* Consul's own body after the restart changes nothing. */
+    char *body = read_data("service-web.json");
+    assert_int_equal(put(&g, "web", body), 0);
+    free(body);
+    catalog_save(g.catalog, as_of, &again);
+    char *a = strchr(buf_str(&saved), '\n'), *b = strchr(buf_str(&again), '\n');
+    assert_string_equal(a, b); /* but for the serials in the first line */
+
+    /* Another datacenter's view, a cut file, another version: refused, and nothing of it is there. */
+    struct catalog *other = catalog_new(&f.config, "dc2", &f.state);
+    assert_int_equal(catalog_restore(other, (char *)saved.data, saved.len, &as_of, &err), -1);
+    assert_non_null(strstr(err.text, "dc1"));
+    catalog_free(other);
+    for (size_t cut = 0; cut < saved.len; cut += 97) {
+        other = catalog_new(&f.config, "dc1", &f.state);
+        if (catalog_restore(other, (char *)saved.data, cut, &as_of, &err) < 0)
+            assert_int_equal(catalog_service_count(other), 0);
+        catalog_free(other);
+    }
+    saved.data[11] = '9';
+    other = catalog_new(&f.config, "dc1", &f.state);
+    assert_int_equal(catalog_restore(other, (char *)saved.data, saved.len, &as_of, &err), -1);
+    catalog_free(other);
+    buf_free(&saved);
+    buf_free(&again);
+    stop(&f);
+    stop(&g);
+}
+
+static void hostile_bodies(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    struct err err;
+    setup_config(&f);
+    start(&f);
+    put_file(&f, "web");
+    take(&f);
+    static const struct {
+        const char *body, *says;
+    } table[] = {
+        {"", "not JSON"},
+        {"[", "not JSON"},
+        {"{}", "not a list"},
+        {"\"x\"", "not a list"},
+        {"[1]", "entry 0 is not an object"},
+        {"[{}]", "entry 0 has no Node"},
+        {"[{\"Node\":{\"Node\":\"a\"}}]", "has no Service"},
+        {"[{\"Node\":[],\"Service\":{}}]", "Node is a list where an object"},
+        {"[{\"Node\":{\"Node\":\"a\"},\"Service\":{}}]", "neither ID nor Service"},
+        {"[{\"Node\":{},\"Service\":{\"ID\":\"a\"}}]", "Node.Node is missing"},
+        {"[" ENTRY("a", "1.2.3.4", "\"ID\":\"x\",\"Port\":\"80\"") "]", "Port is a string where an integer"},
+        {"[" ENTRY("a", "1.2.3.4", "\"ID\":\"x\",\"Port\":1.5") "]", "Port is a fraction"},
+        {"[" ENTRY("a", "1.2.3.4", "\"ID\":\"x\",\"Port\":99999999999999999999") "]", "not JSON"},
+        {"[" ENTRY("a", "1.2.3.4", "\"ID\":\"x\",\"Tags\":{}") "]", "Tags is an object"},
+        {"[" ENTRY("a", "1.2.3.4", "\"ID\":\"x\",\"Tags\":[1]") "]", "Tags[0] is not a string"},
+        {"[" ENTRY("a", "1.2.3.4", "\"ID\":\"x\",\"Weights\":[]") "]", "Weights is a list"},
+        {"[" ENTRY("a", "1.2.3.4", "\"ID\":\"x\",\"Weights\":{\"Passing\":true}") "]", "Passing is true"},
+        {"[{\"Node\":{\"Node\":\"a\"},\"Service\":{\"ID\":\"a\"},\"Checks\":[null]}]", "Checks[0]"},
+        {"[{\"Node\":{\"Node\":\"a\\u0000b\"},\"Service\":{\"ID\":\"a\"}}]", "not JSON"},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        err.text[0] = '\0';
+        assert_int_equal(catalog_put_service(f.catalog, "web", table[i].body, strlen(table[i].body), &err),
+                         -1);
+        if (!strstr(err.text, table[i].says))
+            fail_msg("%s: \"%s\", expected: %s", table[i].body, err.text, table[i].says);
+    }
+    static const char *const nodes[] = {
+        "", "{}", "[1]", "[{}]", "[{\"Node\":1}]", "[{\"Node\":\"a\",\"Address\":[]}]"};
+    for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
+        assert_int_equal(catalog_put_nodes(f.catalog, nodes[i], strlen(nodes[i]), &err), -1);
+    struct zone *zones[CATALOG_ZONES_MAX];
+    assert_int_equal(catalog_take_zones(f.catalog, zones), 0); /* the view is what it was */
+    assert_int_equal(catalog_service_count(f.catalog), 1);
+
+    /* 60,000 levels, and an instance whose names fill all there is room for */
+    char *deep = malloc(60001);
+    memset(deep, '[', 60000);
+    assert_int_equal(catalog_put_service(f.catalog, "web", deep, 60000, &err), -1);
+    free(deep);
+    char node[300], body[2048];
+    memset(node, 'n', sizeof(node));
+    for (int len = 230; len < 256; len++) {
+        snprintf(body, sizeof(body),
+                 "[{\"Node\":{\"Node\":\"%.*s\",\"Address\":\"10.0.0.1\"},"
+                 "\"Service\":{\"ID\":\"a\",\"Tags\":[\"%.*s\"],\"Port\":1}}]",
+                 len, node, len, node);
+        for (int at = 60; at < len; at += 60) {
+            node[at] = '.';
+        }
+        assert_int_equal(catalog_put_service(f.catalog, "long", body, strlen(body), &err), 1);
+    }
+    take(&f);
+    CHECK(f.zones[0], {"long.service.consul", DNS_SRV, "1 1 1 0a000001.addr.dc1.consul."});
+    stop(&f);
+}
+
+static void collect(void *arg, const char *text)
+{
+    buf_printf(arg, "%s\n", text);
+}
+
+static void collect_health(void *arg, const char *service, const struct catalog_health *health)
+{
+    buf_printf(arg, "%s %u\n", service, health->answering);
+}
+
+static void texts(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    struct buf out = {0};
+    setup_config(&f);
+    start(&f);
+    put_file(&f, "web");
+    catalog_health_text(f.catalog, "Web", collect, &out);
+    assert_string_equal(
+        buf_str(&out),
+        "web: 5 instances, 2 passing, 1 warning, 2 critical, 3 in answers\n"
+        "10.0.0.1:80 web-1 on Node-A passing\n"
+        "10.9.0.2:81 web-2 on node-b warning\n"
+        "10.0.0.3:80 web-3 on node-c critical, out: check \"http-3 check\" is critical: "
+        "connection refused\n"
+        "10.0.0.9:80 web-9 on node-down critical, out: the node's check \"mem check\" is critical: "
+        "no memory\n"
+        "[2001:db8::44]:80 web-4 on node.d passing\n");
+    out.len = 0;
+    catalog_health_text(f.catalog, "nosuch", collect, &out);
+    assert_int_equal(out.len, 0);
+
+    catalog_take_changed(f.catalog, collect, &out);
+    assert_string_equal(buf_str(&out), "web\n");
+    out.len = 0;
+    catalog_take_changed(f.catalog, collect, &out);
+    assert_int_equal(out.len, 0);
+    catalog_remove_service(f.catalog, "web");
+    catalog_take_changed(f.catalog, collect, &out);
+    assert_string_equal(buf_str(&out), "web\n");
+    out.len = 0;
+
+    put_file(&f, "ext");
+    catalog_each_service(f.catalog, collect_health, &out);
+    assert_string_equal(buf_str(&out), "ext 2\n");
+    out.len = 0;
+    put_file(&f, "mixed");
+    put_file(&f, "down");
+    catalog_services_on_node(f.catalog, "NODE-A", collect, &out);
+    assert_string_equal(buf_str(&out), "mixed\n");
+    buf_free(&out);
+
+    json_t *json = catalog_services_json(f.catalog, "down");
+    assert_string_equal(json_string_value(json_object_get(json, "service")), "down");
+    const json_t *instance = json_array_get(json_object_get(json, "instances"), 0);
+    assert_string_equal(json_string_value(json_object_get(instance, "dns")),
+                        "the node's check \"mem check\" is critical: no memory");
+    json_decref(json);
+    json = catalog_services_json(f.catalog, NULL);
+    assert_int_equal(json_array_size(json), 3);
+    json_decref(json);
+    assert_null(catalog_services_json(f.catalog, "nosuch"));
+    stop(&f);
+}
+
+static void name_servers(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    setup_config(&f);
+    start(&f);
+    const struct catalog_ns servers[] = {
+        {"NS2", "192.0.2.2"}, {"ns1", "192.0.2.1"}, {"ns1", "2001:db8::1"}, {"bad name", "192.0.2.3"}};
+    assert_int_equal(catalog_put_ns(f.catalog, servers, 4), 1);
+    take(&f);
+    CHECK(f.zones[0], {"consul", DNS_NS, "ns1.ns.consul., ns2.ns.consul."},
+          {"ns1.ns.consul", DNS_A, "192.0.2.1"}, {"ns1.ns.consul", DNS_AAAA, "2001:db8::1"},
+          {"ns2.ns.consul", DNS_A, "192.0.2.2"});
+    uint8_t apex[NAME_MAX_WIRE];
+    char text[NAME_MAX_TEXT];
+    name_from_text("consul", NULL, apex, NULL);
+    const struct piece *soa = zone_get(f.zones[0], apex, DNS_SOA);
+    assert_int_equal(piece_ttl(soa), 3);
+    assert_string_equal(name_to_text(piece_rdata(soa, 0).data, text), "ns1.ns.consul.");
+    assert_int_equal(zone_soa_expire(f.zones[0]), 86400);
+
+    assert_int_equal(catalog_put_ns(f.catalog, servers, 1), 1);
+    take(&f);
+    CHECK(f.zones[0], {"consul", DNS_NS, "ns2.ns.consul."}, {"ns1.ns.consul", DNS_A, "-"});
+    char *names[] = {"a.example.net", "b.example.net."};
+    f.config.ns = (struct config_strings){.items = names, .count = 2};
+    catalog_configure(f.catalog, &f.config);
+    take(&f);
+    CHECK(f.zones[0], {"consul", DNS_NS, "a.example.net., b.example.net."}, {"ns2.ns.consul", DNS_A, "-"});
+    stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_and_records),
+        cmocka_unit_test(health_filter),
+        cmocka_unit_test(host_names),
+        cmocka_unit_test(odd_registrations),
+        cmocka_unit_test(alt_domain_and_datacenter),
+        cmocka_unit_test(unchanged_costs_nothing),
+        cmocka_unit_test(one_change_in_many),
+        cmocka_unit_test(save_and_restore),
+        cmocka_unit_test(hostile_bodies),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(name_servers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
