@@ -98,7 +98,7 @@ size_t catalog_instance_count(const struct catalog *catalog);
 size_t catalog_node_count(const struct catalog *catalog);
 
 struct catalog_stats {
-    uint64_t edits;         /* owner names put or removed since the start: what changes cost */
+    uint64_t edits;         /* RRsets put or removed since the start: what changes cost */
     uint64_t bad_names;     /* services, tags and nodes seen so far that cannot be DNS names */
     uint64_t bad_addresses; /* registrations seen so far whose address is neither IP nor host name */
     uint64_t bad_ports, duplicates;

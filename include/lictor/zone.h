@@ -37,7 +37,8 @@ struct zone_state {
 /* A name that is not in the zone and is no wildcard's: a zone may have names that are computed
  * (`0a000001.addr.dc1.consul.`). Fills out->data with ONE record's RDATA and its type and TTL, without
  * allocation. Returns 1 if the name exists and has a record (of whatever type: the engine makes NODATA of a
- * type that was not asked), 0 if it does not exist. Worker threads. */
+ * type that was not asked; type 0: an empty non-terminal, without any record), 0 if it does not exist. Worker
+ * threads. */
 struct zone_computed {
     uint16_t type;
     uint32_t ttl;

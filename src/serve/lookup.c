@@ -197,7 +197,7 @@ static bool answer_computed(struct chain *chain, const struct zone_computed *com
     struct reply *reply = chain->reply;
     uint16_t type = chain->query->type;
     bool alias = computed->type == DNS_CNAME && type != DNS_CNAME && type != DNS_ANY;
-    if (computed->type != type && type != DNS_ANY && !alias) {
+    if (!computed->type || (computed->type != type && type != DNS_ANY && !alias)) {
         negative(chain, DNS_NOERROR);
         return false;
     }

@@ -179,35 +179,29 @@ static void check_table(const struct zone *zone, const struct expected *table, s
     check_table(zone, (struct expected[]){__VA_ARGS__}, \
                 sizeof((struct expected[]){__VA_ARGS__}) / sizeof(struct expected))
 
-static int append_record(void *arg, const uint8_t *owner, const struct piece *piece)
+struct dump {
+    struct buf out;
+    const struct zone *zone;
+};
+
+static int dump_rrset(void *arg, const uint8_t *owner, const struct piece *piece)
 {
-    struct buf *out = arg;
+    struct dump *dump = arg;
     char name[NAME_MAX_TEXT], type[16];
-    name_to_text(owner, name);
     if (piece_type(piece) == DNS_SOA)
         return 0;
-    buf_printf(out, "%s %u %s %s\n", name, piece_ttl(piece), dns_type_text(piece_type(piece), type), "");
-    char text[NAME_MAX_TEXT];
-    snprintf(text, sizeof(text), "%s", name);
-    return 0;
-}
-
-static int append_rrset(void *arg, const uint8_t *owner, const struct piece *piece)
-{
-    struct buf *out = ((void **)arg)[0];
-    char name[NAME_MAX_TEXT];
-    append_record(out, owner, piece);
-    if (piece_type(piece) != DNS_SOA)
-        buf_printf(out, "  %s\n", records(((void **)arg)[1], name_to_text(owner, name), piece_type(piece)));
+    name_to_text(owner, name);
+    buf_printf(&dump->out, "%s %u %s %s\n", name, piece_ttl(piece), dns_type_text(piece_type(piece), type),
+               records(dump->zone, name, piece_type(piece)));
     return 0;
 }
 
 /* The zone as text, without its SOA (serials differ). */
-static char *dump(struct zone *zone)
+static char *dump(const struct zone *zone)
 {
-    struct buf out = {0};
-    zone_walk(zone, append_rrset, (void *[]){&out, zone});
-    return buf_steal(&out);
+    struct dump dump = {.zone = zone};
+    zone_walk(zone, dump_rrset, &dump);
+    return buf_steal(&dump.out);
 }
 
 /* --- tests
@@ -335,27 +329,26 @@ static void odd_registrations(void **arg)
     start(&f);
     /* ports and weights out of range, a duplicate, an address that is none, a node that cannot be a name,
      * tags too */
-    assert_int_equal(put(&f, "odd",
-                         "[" ENTRY("n1", "10.0.0.1", "\"ID\":\"a\",\"Port\":70000") "," ENTRY("n2", "10.0.0.2", "\"ID\":\"b\",\"Port\":1,\"Weights\":{\"Passing\":-1,\"Warning\":null}") "," ENTRY(
-                             "N2",
-                             "10.0.0.99", "\"ID\":\"b\"") "," ENTRY("n3", "10.0.0.3",
-                                                                    "\"ID\":\"c\",\"Address\":\"not an "
-                                                                    "address\"") "," ENTRY("bad node",
-                                                                                           "10.0.0.4",
-                                                                                           "\"ID\":"
-                                                                                           "\"d\","
-                                                                                           "\"Port\":"
-                                                                                           "4,"
-                                                                                           "\"Tags\":"
-                                                                                           "[\"a "
-                                                                                           "b\",\"\","
-                                                                                           "\"..\","
-                                                                                           "\"ok\"],"
-                                                                                           "\"Weights"
-                                                                                           "\":null") "," ENTRY("n5",
-                                                                                                                "",
-                                                                                                                "\"ID\":\"e\"") "]"),
-                     1);
+    assert_int_equal(
+        put(&f, "odd",
+            "[" ENTRY("n1", "10.0.0.1", "\"ID\":\"a\",\"Port\":70000") "," ENTRY("n2", "10.0.0.2", "\"ID\":\"b\",\"Port\":1,\"Weights\":{\"Passing\":-1,\"Warning\":null}") "," ENTRY(
+                "N2", "10.0.0.99",
+                "\"ID\":\"b\"") "," ENTRY("n3", "10.0.0.3",
+                                          "\"ID\":\"c\",\"Address\":\"not an "
+                                          "address\"") "," ENTRY("bad node", "10.0.0.4",
+                                                                 "\"ID\":"
+                                                                 "\"d\","
+                                                                 "\"Port\":"
+                                                                 "4,"
+                                                                 "\"Tags\":"
+                                                                 "[\"a "
+                                                                 "b\",\"\","
+                                                                 "\"..\","
+                                                                 "\"ok\"],"
+                                                                 "\"Weights"
+                                                                 "\":null") "," ENTRY("n5", "",
+                                                                                      "\"ID\":\"e\"") "]"),
+        1);
     take(&f);
     CHECK(f.zones[0], {"odd.service.consul", DNS_A, "10.0.0.1, 10.0.0.2, 10.0.0.4"},
           {"odd.service.consul", DNS_SRV, "1 0 1 n2.node.dc1.consul., 1 1 4 0a000004.addr.dc1.consul."},
