@@ -110,6 +110,8 @@ static void answered(void *arg, struct consul_response *response)
     bool changed = success && note_index(watch, response);
 
     log_status(watch, response, success);
+    if (success)
+        watch->failures = 0;
     int status = response->status;
 
     bool freed = false;
@@ -121,12 +123,10 @@ static void answered(void *arg, struct consul_response *response)
     if (watch->request || event_pending(&watch->timer, EV_TIMEOUT, NULL))
         return; /* restarted by the callback */
 
-    if (success) {
-        watch->failures = 0;
+    if (success)
         ask_by_rate(watch);
-    } else {
+    else
         ask_after(watch, consul_backoff(watch->failures++, status));
-    }
 }
 
 struct consul_watch *consul_watch_new(struct consul_client *client,

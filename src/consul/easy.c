@@ -119,7 +119,7 @@ static void set_tls(struct consul_request *request)
     set(easy, CURLOPT_SSL_VERIFYPEER, config->tls_verify ? 1L : 0L);
     set(easy, CURLOPT_SSL_VERIFYHOST, config->tls_verify ? 2L : 0L);
     /* A private CA replaces the system's, as in Consul's own client. Without a folder libcurl keeps what it
-     * has read of the file: the system's takes some 20 ms. */
+     * has read of the file: the system's takes tens of ms. */
     set(easy, CURLOPT_CAPATH, config->ca_path);
     if (config->ca_file || config->ca_path) {
         set(easy, CURLOPT_CAINFO, config->ca_file);
