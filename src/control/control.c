@@ -1,0 +1,158 @@
+#include "control/internal.h"
+#include "control/socket.h"
+
+#include "lictor/log.h"
+#include "lictor/xalloc.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+/* ---- verbs ---- */
+
+static void on_services(void *arg, char *json, const char *error)
+{
+    if (json)
+        call_reply(arg, json);
+    else
+        call_fail(arg, error);
+}
+
+static void on_handover(void *arg, const char *error)
+{
+    if (error)
+        call_fail(arg, error);
+    else
+        call_reply(arg, xstrdup("{\"handover\":\"done\"}"));
+}
+
+static void on_reload(void *arg, const char *error)
+{
+    if (error)
+        call_fail(arg, error);
+    else
+        call_reply(arg, xstrdup("{\"reload\":\"done\"}"));
+}
+
+static void handover(struct control *control, const struct request *request, struct call *call)
+{
+    if (!control->view.config->election.enabled)
+        call_fail(call, "there is no `election` block: this instance is the only one, and always primary");
+    else
+        role_handover(control->view.role, request->has_name ? request->name : NULL, on_handover, call);
+}
+
+static void on_call(void *arg, const struct request *request, struct call *call)
+{
+    struct control *control = arg;
+    switch (request->verb) {
+    case VERB_STATUS:
+        call_reply(call, document_text(document_status(control)));
+        break;
+    case VERB_WHY:
+        call_reply(call, document_text(document_why(control)));
+        break;
+    case VERB_SERVICES:
+        document_services(control, request->has_name ? request->name : NULL, on_services, call);
+        break;
+    case VERB_ZONES:
+        call_reply(call, document_text(document_zones(control)));
+        break;
+    case VERB_ACTIONS:
+        call_reply(call, document_text(document_actions(control)));
+        break;
+    case VERB_HANDOVER:
+        log_info("control: handover%s%s", request->has_name ? " to " : "", request->name);
+        handover(control, request, call);
+        break;
+    case VERB_RELOAD:
+        log_info("control: reload");
+        control->view.reload(control->view.arg, on_reload, call);
+        break;
+    case VERBS:
+        break;
+    }
+}
+
+/* ---- counts of the view ---- */
+
+struct counts_job {
+    struct control *control; /* NULL once it is gone */
+    const struct catalog *catalog;
+    struct view_counts counts;
+};
+
+static void count_view(void *arg)
+{
+    struct counts_job *job = arg;
+    job->counts.services = catalog_service_count(job->catalog);
+    job->counts.instances = catalog_instance_count(job->catalog);
+    job->counts.nodes = catalog_node_count(job->catalog);
+    catalog_stats(job->catalog, &job->counts.stats);
+}
+
+static void counted(void *arg)
+{
+    struct counts_job *job = arg;
+    if (job->control) {
+        job->control->counts = job->counts;
+        job->control->counting = NULL;
+    }
+    free(job);
+}
+
+static void on_refresh(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct control *control = arg;
+    if (control->counting) /* the builder is busy: the last counts stand */
+        return;
+    control->counting = xcalloc(1, sizeof(*control->counting));
+    control->counting->control = control;
+    control->counting->catalog = control->view.catalog;
+    builder_post(control->view.builder, count_view, counted, control->counting);
+}
+
+/* ---- life ---- */
+
+struct control *control_new(const struct control_view *view, struct err *err)
+{
+    struct control *control = xcalloc(1, sizeof(*control));
+    control->view = *view;
+    control->socket = control_socket_new(view->base, view->config->control, on_call, control, err);
+    if (!control->socket) {
+        control_free(control);
+        return NULL;
+    }
+    if (view->config->http) {
+        control->admin = admin_new(control, view->config->http, err);
+        if (!control->admin) {
+            control_free(control);
+            return NULL;
+        }
+    }
+    if (view->catalog) {
+        control->refresh = event_new(view->base, -1, EV_PERSIST, on_refresh, control);
+        if (!control->refresh || event_add(control->refresh, &(struct timeval){.tv_sec = 1}) < 0)
+            abort(); /* out of memory */
+    }
+    return control;
+}
+
+void control_free(struct control *control)
+{
+    if (!control)
+        return;
+    if (control->refresh)
+        event_free(control->refresh);
+    if (control->counting)
+        control->counting->control = NULL;
+    admin_free(control->admin);
+    control_socket_free(control->socket);
+    free(control);
+}
+
+void control_set_config(struct control *control, const struct config *config)
+{
+    control->view.config = config;
+}

@@ -1,0 +1,45 @@
+/* The control protocol: one JSON object a line each way.
+ *   {"cmd":"services","args":{"name":"web"}}
+ *   {"ok":true,"result":...}   or   {"ok":false,"error":"what is wrong, and what would be right"}
+ * Pure. */
+#pragma once
+
+#include "lictor/buf.h"
+#include "lictor/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define REQUEST_LINE_MAX 16384 /* octets of a request, without its newline */
+#define REQUEST_NAME_MAX 255
+
+/* VERB(name, what its optional argument "name" is: NULL for none) */
+#define CONTROL_VERBS(VERB) \
+    VERB(STATUS, "status", NULL) \
+    VERB(WHY, "why", NULL) \
+    VERB(SERVICES, "services", "service") \
+    VERB(ZONES, "zones", NULL) \
+    VERB(ACTIONS, "actions", NULL) \
+    VERB(HANDOVER, "handover", "node") \
+    VERB(RELOAD, "reload", NULL)
+
+enum verb {
+#define VERB(id, name, argument) VERB_##id,
+    CONTROL_VERBS(VERB)
+#undef VERB
+        VERBS
+};
+
+struct request {
+    enum verb verb;
+    bool has_name;
+    char name[REQUEST_NAME_MAX + 1];
+};
+
+/* -1 with err, which says what is wrong. line: without its newline; hostile. */
+int request_parse(const char *line, size_t len, struct request *out, struct err *err);
+/* Appends a whole line. */
+void reply_error(struct buf *out, const char *error);
+/* The two ends of a reply that carries a result: result is JSON text without newlines and stands between. */
+#define REPLY_BEGIN "{\"ok\":true,\"result\":"
+#define REPLY_END   "}\n"
