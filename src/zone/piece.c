@@ -387,12 +387,12 @@ static uint32_t *sorted_records(const struct piece *piece)
     return sorted;
 }
 
-static struct rdata extras_of(const struct piece *piece, uint32_t record)
+static const uint8_t *extras_of(const struct piece *piece, uint32_t record, size_t *len)
 {
     const uint32_t *table = piece_at(piece, piece->extra_table);
-    uint32_t at = table[record] & ~EXTRA_REPEATED, end = table[record + 1] & ~EXTRA_REPEATED;
-    return (struct rdata){.data = (const uint8_t *)piece_at(piece, piece->extra_wire) + at,
-                          .len = (uint16_t)(end - at)};
+    uint32_t at = table[record] & ~EXTRA_REPEATED;
+    *len = (table[record + 1] & ~EXTRA_REPEATED) - at;
+    return (const uint8_t *)piece_at(piece, piece->extra_wire) + at;
 }
 
 static bool record_equal(const struct piece *a, uint32_t i, const struct piece *b, uint32_t j)
@@ -402,9 +402,9 @@ static bool record_equal(const struct piece *a, uint32_t i, const struct piece *
         return false;
     if (!a->extra_table)
         return true;
-    x = extras_of(a, i);
-    y = extras_of(b, j);
-    return !rdata_compare(&x, &y);
+    size_t len, other;
+    const uint8_t *in_a = extras_of(a, i, &len), *in_b = extras_of(b, j, &other);
+    return len == other && !memcmp(in_a, in_b, len);
 }
 
 bool piece_equal(const struct piece *a, const struct piece *b)
