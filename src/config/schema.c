@@ -151,19 +151,19 @@ static void report_unknown(const struct section *section, int line, const char *
         if (sections[i].parent && !strcmp(sections[i].parent, section->name))
             nearest_consider(name, sections[i].name, &best, &best_distance);
     if (best) {
-        fault_add(reading->faults, line, "unknown key `%s`; did you mean `%s`?", name, best);
+        fault_add(reading->faults, line, "unknown key `%.60s`; did you mean `%s`?", name, best);
         return;
     }
     for (size_t i = 0; i < SECTION_COUNT; i++)
         for (size_t k = 0; k < KEY_COUNT && sections[i].keys[k].name; k++)
             if (!strcmp(sections[i].keys[k].name, name)) {
-                fault_add(reading->faults, line, "unknown key `%s` %s; it belongs %s%s%s", name,
+                fault_add(reading->faults, line, "unknown key `%.60s` %s; it belongs %s%s%s", name,
                           section->parent ? "here" : "at the top level",
                           sections[i].parent ? "into a `" : "to the top level",
                           sections[i].parent ? sections[i].name : "", sections[i].parent ? "` block" : "");
                 return;
             }
-    fault_add(reading->faults, line, "unknown key `%s`; remove it, or see the table of keys in the README",
+    fault_add(reading->faults, line, "unknown key `%.60s`; remove it, or see the table of keys in the README",
               name);
 }
 

@@ -31,6 +31,7 @@ struct scan {
     size_t len, at;
     int line;
     struct buf *out;
+    size_t end; /* of the last token in out */
     struct faults *faults;
     struct strmap *seen; /* section number and key -> line */
     struct brace braces[DEPTH_MAX];
@@ -56,6 +57,7 @@ static void took(struct scan *scan, enum token token, size_t start)
     scan->last = token;
     scan->last_start = start;
     scan->last_len = scan->at - start;
+    scan->end = scan->out->len;
 }
 
 /* Notes a key or a section (kind `=` or `{`) in its section; a second one is a fault. */
@@ -281,6 +283,8 @@ int text_prepare(const char *text, size_t len, struct buf *out, struct faults *f
         result = -1;
     }
     strmap_free(scan.seen, NULL);
-    buf_append(out, "\n", 1);
+    /* So that an end in the middle of something is reported at the line of that. */
+    out->len = scan.end;
+    buf_append(out, " ", 1);
     return result;
 }
