@@ -49,6 +49,9 @@ struct role_hooks {
     /* The deadline until which acting is allowed moved (each confirm): to be passed to the runner's
      * heartbeat. */
     void (*deadline)(void *arg, nstime act_until);
+    /* This instance must not run: another living member has the same node name or identity. The daemon ends
+     * with role_stop. */
+    void (*fatal)(void *arg, const char *reason);
     void *arg;
 };
 
@@ -64,6 +67,9 @@ struct role_config {
 
 /* Without an election block: a role that is always primary (gate open for ever). */
 struct role *role_new(const struct role_config *config, struct err *err);
+/* After a reload: priority, candidate, standby and advertise take effect; what needs a restart is not looked
+ * at. The role keeps no pointer to either configuration. */
+void role_set_config(struct role *role, const struct config *config);
 /* Begins; the PROMOTED or OBSERVED events follow from the loop. */
 void role_start(struct role *role);
 /* Clean end: hand over (or unlock with a marker), deregister the service and member key, destroy the session;
@@ -87,6 +93,6 @@ json_t *role_status(const struct role *role);
 json_t *role_why(const struct role *role);
 uint64_t role_epoch_seen(const struct role *role); /* to be saved in state-dir */
 struct role_counters {
-    uint64_t promotions, demotions, elections, confirms, confirm_failures;
+    uint64_t promotions, demotions, elections, confirms, confirm_failures, tampered;
 };
 void role_counters(const struct role *role, struct role_counters *out);

@@ -1,0 +1,215 @@
+#include "value.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Above it is no epoch that this program wrote: a raft index does not get there. Leaves room to count on. */
+#define EPOCH_LIMIT (INT64_C(1) << 62)
+
+static bool read_text(const json_t *object, const char *name, char *out, size_t size)
+{
+    const json_t *field = json_object_get(object, name);
+    const char *text = json_string_value(field);
+    size_t len = json_string_length(field);
+    if (text == NULL || len >= size)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+            return false;
+    memcpy(out, text, len + 1);
+    return true;
+}
+
+static bool read_id(const json_t *object, const char *name, char out[ELECTION_ID_SIZE])
+{
+    if (!read_text(object, name, out, ELECTION_ID_SIZE) || strlen(out) != ELECTION_ID_SIZE - 1)
+        return false;
+    return strspn(out, "0123456789abcdefABCDEF-") == ELECTION_ID_SIZE - 1;
+}
+
+static bool read_number(const json_t *object, const char *name, int64_t from, int64_t below, int64_t *out)
+{
+    const json_t *field = json_object_get(object, name);
+    *out = json_integer_value(field);
+    return json_is_integer(field) && *out >= from && *out < below;
+}
+
+/* The first address is where to ask. An empty list is one that advertises none. */
+static bool read_address(const json_t *object, char out[VALUE_ADDRESS])
+{
+    const json_t *list = json_object_get(object, "addresses");
+    out[0] = '\0';
+    if (!json_is_array(list))
+        return false;
+    if (json_array_size(list) == 0)
+        return true;
+    json_t *holder = json_pack("{s:O}", "a", json_array_get(list, 0));
+    bool ok = read_text(holder, "a", out, VALUE_ADDRESS);
+    json_decref(holder);
+    return ok;
+}
+
+static json_t *load(const void *data, size_t len)
+{
+    return len <= VALUE_MAX ? json_loadb(data, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+}
+
+static void dump(json_t *root, struct buf *out)
+{
+    char *text = json_dumps(root, JSON_COMPACT);
+    if (text == NULL)
+        abort(); /* out of memory: the texts are UTF-8, checked when they were read */
+    buf_puts(out, text);
+    free(text);
+    json_decref(root);
+}
+
+/* jansson refuses what is not UTF-8. The host's name is the only text that could be it. */
+static json_t *text_json(const char *text)
+{
+    json_t *json = json_string(text);
+    return json != NULL ? json : json_string("?");
+}
+
+static json_t *addresses_json(const char *address)
+{
+    json_t *list = json_array();
+    if (address[0] != '\0')
+        json_array_append_new(list, text_json(address));
+    return list;
+}
+
+void lock_value_encode(const struct lock_value *value, struct buf *out)
+{
+    const struct election_value *e = &value->election;
+    json_t *root = json_object();
+    json_object_set_new(root, "node", text_json(value->node));
+    json_object_set_new(root, "instance", text_json(e->instance));
+    json_object_set_new(root, "addresses", addresses_json(value->address));
+    json_object_set_new(root, "epoch", json_integer((json_int_t)e->epoch));
+    /* Rounded up: a successor may wait longer than the lease, never shorter. */
+    json_object_set_new(root, "lease_ms", json_integer((e->lease + NS_PER_MS - 1) / NS_PER_MS));
+    json_object_set_new(root, "write", json_integer(value->write));
+    if (e->marker) {
+        json_t *clean = json_object();
+        json_object_set_new(clean, "session", text_json(e->marker_session));
+        json_object_set_new(clean, "epoch", json_integer((json_int_t)e->marker_epoch));
+        json_object_set_new(root, "clean", clean);
+    }
+    dump(root, out);
+}
+
+static bool decode_lock(const json_t *root, struct lock_value *out)
+{
+    struct election_value *e = &out->election;
+    int64_t epoch, lease_ms, write, marker_epoch = 0;
+    if (!read_text(root, "node", out->node, sizeof out->node) || !read_id(root, "instance", e->instance) ||
+        !read_address(root, out->address) || !read_number(root, "epoch", 0, EPOCH_LIMIT, &epoch) ||
+        !read_number(root, "lease_ms", 1, ELECTION_LEASE_LIMIT / NS_PER_MS + 1, &lease_ms) ||
+        !read_number(root, "write", 0, INT64_C(1) << 32, &write))
+        return false;
+    const json_t *clean = json_object_get(root, "clean");
+    if (clean != NULL && (!read_id(clean, "session", e->marker_session) ||
+                          !read_number(clean, "epoch", 1, EPOCH_LIMIT, &marker_epoch)))
+        return false;
+    e->epoch = (uint64_t)epoch;
+    e->lease = lease_ms * NS_PER_MS;
+    e->marker = clean != NULL;
+    e->marker_epoch = (uint64_t)marker_epoch;
+    out->write = (uint32_t)write;
+    e->readable = true;
+    return true;
+}
+
+void lock_value_decode(const void *data, size_t len, struct lock_value *out)
+{
+    memset(out, 0, sizeof *out);
+    json_t *root = load(data, len);
+    if (!decode_lock(root, out))
+        memset(out, 0, sizeof *out);
+    json_decref(root);
+}
+
+void member_value_encode(const struct member_value *value, struct buf *out)
+{
+    json_t *root = json_object();
+    json_object_set_new(root, "node", text_json(value->node));
+    json_object_set_new(root, "instance", text_json(value->instance));
+    json_object_set_new(root, "addresses", addresses_json(value->address));
+    json_object_set_new(root, "ready", json_boolean(value->ready));
+    json_object_set_new(root, "reason", text_json(value->reason));
+    json_object_set_new(root, "primary", json_boolean(value->primary));
+    json_object_set_new(root, "priority", json_integer(value->priority));
+    json_object_set_new(root, "epoch", json_integer((json_int_t)value->epoch));
+    dump(root, out);
+}
+
+static bool decode_member(const json_t *root, struct member_value *out)
+{
+    int64_t epoch, priority;
+    if (!read_text(root, "node", out->node, sizeof out->node) || !read_id(root, "instance", out->instance) ||
+        !read_address(root, out->address) || !read_text(root, "reason", out->reason, sizeof out->reason) ||
+        !json_is_boolean(json_object_get(root, "ready")) ||
+        !json_is_boolean(json_object_get(root, "primary")) ||
+        !read_number(root, "priority", INT32_MIN, INT32_MAX, &priority) ||
+        !read_number(root, "epoch", 0, EPOCH_LIMIT, &epoch))
+        return false;
+    out->ready = json_is_true(json_object_get(root, "ready"));
+    out->primary = json_is_true(json_object_get(root, "primary"));
+    out->priority = (int)priority;
+    out->epoch = (uint64_t)epoch;
+    return true;
+}
+
+bool member_value_decode(const void *data, size_t len, struct member_value *out)
+{
+    memset(out, 0, sizeof *out);
+    json_t *root = load(data, len);
+    bool ok = decode_member(root, out);
+    if (!ok)
+        memset(out, 0, sizeof *out);
+    json_decref(root);
+    return ok;
+}
+
+bool epoch_decode(const void *data, size_t len, uint64_t *out)
+{
+    const char *text = data;
+    uint64_t epoch = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' || epoch >= (uint64_t)EPOCH_LIMIT / 10)
+            return false;
+        epoch = epoch * 10 + (uint64_t)(text[i] - '0');
+    }
+    *out = epoch;
+    return len > 0;
+}
+
+void request_value_encode(const struct request_value *value, struct buf *out)
+{
+    json_t *root = json_object();
+    json_object_set_new(root, "ask", json_string("handover"));
+    json_object_set_new(root, "to", text_json(value->to));
+    json_object_set_new(root, "from", text_json(value->from));
+    json_object_set_new(root, "at", json_integer(value->at));
+    if (value->answered)
+        json_object_set_new(root, "answer", text_json(value->error));
+    dump(root, out);
+}
+
+bool request_value_decode(const void *data, size_t len, struct request_value *out)
+{
+    memset(out, 0, sizeof *out);
+    json_t *root = load(data, len);
+    const char *ask = json_string_value(json_object_get(root, "ask"));
+    out->answered = json_object_get(root, "answer") != NULL;
+    bool ok = ask != NULL && strcmp(ask, "handover") == 0 && read_text(root, "to", out->to, sizeof out->to) &&
+              read_text(root, "from", out->from, sizeof out->from) &&
+              read_number(root, "at", 0, INT64_C(1) << 33, &out->at) &&
+              (!out->answered || read_text(root, "answer", out->error, sizeof out->error));
+    if (!ok)
+        memset(out, 0, sizeof *out);
+    json_decref(root);
+    return ok;
+}
