@@ -1,4 +1,5 @@
-/* The control socket: clients, lines in, lines out. What a request means is the handler's. Main thread. */
+/* The control socket: clients, lines in, lines out. What a request means is the handler's. Main thread, with
+ * SIGPIPE ignored. */
 #pragma once
 
 #include "control/request.h"

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -198,10 +199,11 @@ static void lines_are_answered_in_order(void **state)
     assert_string_equal(hear(f, fd), "");
     say(f, fd,
         "tus\"}\n{\"cmd\":\"handover\",\"args\":{\"name\":\"ns2\"}}\nnonsense\n{\"cmd\":\"reload\"}\n");
-    assert_string_equal(hear(f, fd), "{\"ok\":true,\"result\":\"\"}\n"
-                                     "{\"ok\":true,\"result\":\"ns2\"}\n"
-                                     "{\"ok\":false,\"error\":\"the request is not JSON: '[' or '{' expected near "
-                                     "'nonsense'\"}\n{\"ok\":false,\"error\":\"no\"}\n");
+    assert_string_equal(hear(f, fd),
+                        "{\"ok\":true,\"result\":\"\"}\n"
+                        "{\"ok\":true,\"result\":\"ns2\"}\n"
+                        "{\"ok\":false,\"error\":\"the request is not JSON: '[' or '{' expected near "
+                        "'nonsense'\"}\n{\"ok\":false,\"error\":\"no\"}\n");
     /* one request at a time: the next one waits for the reply to the first */
     say(f, fd, "{\"cmd\":\"why\"}\n{\"cmd\":\"status\"}\n");
     assert_string_equal(hear(f, fd), "");
@@ -343,6 +345,7 @@ static void whose_file_it_is(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests),
         cmocka_unit_test(bounds_of_requests),
