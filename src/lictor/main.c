@@ -1,4 +1,153 @@
-int main(void)
+/* lictor: the operator's command. Options, one request to the control socket, and what came back. */
+#include "client.h"
+#include "lictor/buf.h"
+#include "show.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_CONTROL "/run/lictor/control.sock"
+
+static const char usage[] =
+    "usage: lictor [--control PATH] [--json] VERB [NAME]\n"
+    "\n"
+    "  status           who is primary, the view of Consul, zones, actions; --watch redraws each second\n"
+    "  why              why this instance is what it is: reasons, faults and what happened\n"
+    "  services [NAME]  the health view; with NAME its instances, and why one is not in the answers\n"
+    "  zones            zones, serials and where they came from\n"
+    "  actions          actions, how often they ran and how that ended\n"
+    "  handover [NODE]  makes a standby (or NODE) primary\n"
+    "  reload           reads the configuration and the zone files again: all of it or nothing\n"
+    "\n"
+    "  --control PATH   socket of the instance (default $LICTOR_CONTROL, or " DEFAULT_CONTROL ")\n"
+    "  --json           the result as JSON\n"
+    "  --watch          with status: again each second, until Ctrl-C\n"
+    "  --version, --help\n"
+    "\n"
+    "The exit status is 0 only on success.\n";
+
+static const struct verb {
+    const char *name;
+    const char *argument; /* NULL: takes none */
+    show_fn *show;
+    int seconds; /* how long to wait: a reload loads every zone */
+} verbs[] = {
+    {"status", NULL, show_status, 10},       {"why", NULL, show_why, 10},
+    {"services", "NAME", show_services, 10}, {"zones", NULL, show_zones, 10},
+    {"actions", NULL, show_actions, 10},     {"handover", "NODE", show_done, 12},
+    {"reload", NULL, show_done, 60},
+};
+
+static const struct option options[] = {
+    {"control", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
+    {"watch", no_argument, NULL, 'w'},         {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+};
+
+static const struct verb *find_verb(const char *name)
 {
-    return 0;
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static int put(const struct buf *text)
+{
+    if (fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "lictor: cannot write the result\n"); /* a full disk must not look like success */
+    return EXIT_FAILURE;
+}
+
+static int print(const json_t *result, const struct verb *verb, bool json, bool redraw)
+{
+    struct buf text = {0};
+    bool terminal = isatty(STDOUT_FILENO);
+    const char *term = getenv("TERM");
+    if (redraw && terminal)
+        buf_puts(&text, "\033[H\033[J");
+    if (json) {
+        char *dump = json_dumps(result, JSON_INDENT(2) | JSON_ENCODE_ANY);
+        buf_printf(&text, "%s\n", dump ? dump : "");
+        free(dump);
+    } else {
+        verb->show(result, terminal && !getenv("NO_COLOR") && (!term || strcmp(term, "dumb") != 0), &text);
+    }
+    int code = put(&text);
+    buf_free(&text);
+    return code;
+}
+
+static int run(const char *control, const struct verb *verb, const char *name, bool json, bool watch)
+{
+    for (;;) {
+        struct err err;
+        json_t *result = client_ask(control, verb->name, name, verb->seconds, &err);
+        if (result) {
+            int code = print(result, verb, json, watch);
+            json_decref(result);
+            if (!watch || code != EXIT_SUCCESS)
+                return code;
+        } else {
+            fprintf(stderr, "lictor: %s\n", err.text);
+            if (!watch || !isatty(STDOUT_FILENO)) /* on a screen: it may come back */
+                return EXIT_FAILURE;
+        }
+        sleep(1);
+    }
+}
+
+static int misuse(const char *what, const char *which)
+{
+    fprintf(stderr, "lictor: %s%s%s; `lictor --help` lists what there is\n", what, which ? " " : "",
+            which ? which : "");
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *control = getenv("LICTOR_CONTROL");
+    bool json = false, watch = false;
+    int option;
+    if (!control || !control[0])
+        control = DEFAULT_CONTROL;
+    while ((option = getopt_long(argc, argv, "c:jwVh", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            control = optarg;
+            break;
+        case 'j':
+            json = true;
+            break;
+        case 'w':
+            watch = true;
+            break;
+        case 'V':
+            puts("lictor " LICTOR_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fprintf(stderr, "`lictor --help` lists what there is\n");
+            return EXIT_FAILURE;
+        }
+    }
+    if (optind == argc)
+        return misuse("a verb is missing", NULL);
+    const struct verb *verb = find_verb(argv[optind]);
+    const char *name = optind + 1 < argc ? argv[optind + 1] : NULL;
+    if (!verb)
+        return misuse("there is no verb", argv[optind]);
+    if (name && !verb->argument)
+        return misuse("too many words:", name);
+    if (argc - optind > 2)
+        return misuse("too many words:", argv[optind + 2]);
+    if (watch && strcmp(verb->name, "status") != 0)
+        return misuse("--watch goes with status, not with", verb->name);
+    return run(control, verb, name, json, watch);
 }

@@ -1,0 +1,112 @@
+#include "client.h"
+
+#include "lictor/buf.h"
+#include "lictor/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int fail_connect(const char *path, struct err *err)
+{
+    switch (errno) {
+    case ENOENT:
+    case ECONNREFUSED:
+        return err_set(
+            err,
+            "no lictord listens on %s (%s); is it running? --control PATH or $LICTOR_CONTROL names "
+            "another instance's socket",
+            path, strerror(errno));
+    case EACCES:
+        return err_set(err, "%s: %s; be root, or in the group that owns the socket", path, strerror(errno));
+    default:
+        return err_set(err, "%s: %s", path, strerror(errno));
+    }
+}
+
+static int open_socket(const char *path, struct err *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path))
+        return err_set(err, "%s: longer than %zu octets, which no socket can be", path,
+                       sizeof(address.sun_path) - 1);
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_set(err, "no socket: %s", strerror(errno));
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        fail_connect(path, err);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int send_request(int fd, const char *verb, const char *name, struct err *err)
+{
+    json_t *request = json_pack("{s:s, s:{s:s*}}", "cmd", verb, "args", "name", name);
+    char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    json_decref(request);
+    if (!text)
+        return err_set(err, "\"%s\" is not UTF-8", name ? name : "");
+    struct buf line = {0};
+    buf_printf(&line, "%s\n", text);
+    free(text);
+    ssize_t sent = send(fd, line.data, line.len, MSG_NOSIGNAL); /* far below the buffer of a new socket */
+    int result = sent == (ssize_t)line.len ? 0 : err_set(err, "cannot ask lictord: %s", strerror(errno));
+    buf_free(&line);
+    return result;
+}
+
+static int receive_line(int fd, int seconds, struct buf *line, struct err *err)
+{
+    nstime until = clock_boot() + seconds * NS_PER_S;
+    for (;;) {
+        nstime left = until - clock_boot();
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        if (left <= 0 || poll(&readable, 1, (int)(left / NS_PER_MS) + 1) == 0)
+            return err_set(err, "lictord did not answer within %d s; its log may say why", seconds);
+        buf_reserve(line, 65536);
+        ssize_t len = recv(fd, line->data + line->len, 65536, 0);
+        if (len < 0 && errno == EINTR)
+            continue;
+        if (len <= 0)
+            return err_set(err, "lictord closed the connection without an answer; its log may say why");
+        line->len += (size_t)len;
+        if (memchr(line->data + line->len - (size_t)len, '\n', (size_t)len))
+            return 0;
+    }
+}
+
+static json_t *read_reply(const struct buf *line, struct err *err)
+{
+    json_t *reply = json_loadb((const char *)line->data, line->len, 0, NULL), *result = NULL;
+    const char *error = json_string_value(json_object_get(reply, "error"));
+    if (json_is_true(json_object_get(reply, "ok")))
+        result = json_incref(json_object_get(reply, "result"));
+    if (!result)
+        err_set(err, "%s",
+                error ? error
+                      : "the answer is not what this version understands; are `lictor` and "
+                        "`lictord` of one version?");
+    json_decref(reply);
+    return result;
+}
+
+json_t *client_ask(const char *path, const char *verb, const char *name, int seconds, struct err *err)
+{
+    int fd = open_socket(path, err);
+    if (fd < 0)
+        return NULL;
+    struct buf line = {0};
+    json_t *result = NULL;
+    if (send_request(fd, verb, name, err) == 0 && receive_line(fd, seconds, &line, err) == 0)
+        result = read_reply(&line, err);
+    buf_free(&line);
+    close(fd);
+    return result;
+}

@@ -1,0 +1,10 @@
+/* The client's side of the control socket: one request, one reply. */
+#pragma once
+
+#include "lictor/err.h"
+
+#include <jansson.h>
+
+/* Connects, asks and waits up to `seconds`. name: the argument, or NULL. Returns the result (a new
+ * reference), or NULL with err, which says what to do. */
+json_t *client_ask(const char *path, const char *verb, const char *name, int seconds, struct err *err);

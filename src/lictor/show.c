@@ -1,0 +1,356 @@
+#include "show.h"
+
+#include "lictor/clock.h"
+#include "table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- reading documents: what is missing is empty, never a crash ---- */
+
+static const char *text(const json_t *object, const char *member)
+{
+    const char *value = json_string_value(json_object_get(object, member));
+    return value ? value : "";
+}
+
+static long long number(const json_t *object, const char *member)
+{
+    return json_integer_value(json_object_get(object, member));
+}
+
+static bool flag(const json_t *object, const char *member)
+{
+    return json_is_true(json_object_get(object, member));
+}
+
+static const char *milliseconds(long long ms, char out[32])
+{
+    return duration_format(ms > 60000 ? ms / 1000 * NS_PER_S : ms * NS_PER_MS, out);
+}
+
+/* ---- status ---- */
+
+static void put_role(struct table *table, const json_t *role)
+{
+    const char *name = text(role, "role"), *reason = text(role, "reason");
+    bool primary = strcmp(name, "primary") == 0;
+    char left[32], line[256];
+    int len = snprintf(line, sizeof(line), "%s", name);
+    if (number(role, "epoch") > 0)
+        len += snprintf(line + len, sizeof(line) - (size_t)len, ", epoch %lld", number(role, "epoch"));
+    if (primary && json_is_integer(json_object_get(role, "lease_left_ms")) && (size_t)len < sizeof(line))
+        snprintf(line + len, sizeof(line) - (size_t)len, ", lease %s left",
+                 milliseconds(number(role, "lease_left_ms"), left));
+    table_put(table, DIM, "role");
+    table_put(table, primary ? GOOD : PLAIN, line);
+    if (reason[0]) {
+        table_put(table, DIM, "because");
+        table_put(table, PLAIN, reason);
+    }
+}
+
+static void put_primary(struct table *table, const json_t *role)
+{
+    const json_t *primary = json_object_get(role, "primary");
+    const char *node = text(primary, "node"), *address = text(primary, "address");
+    table_put(table, DIM, "primary");
+    if (!node[0])
+        table_put(table, WARN, "none known");
+    else
+        table_printf(table, PLAIN, "%s%s%s%s", node, address[0] ? " (" : "", address, address[0] ? ")" : "");
+}
+
+static void put_members(struct table *table, const json_t *role)
+{
+    const json_t *member;
+    size_t i;
+    json_array_foreach(json_object_get(role, "members"), i, member)
+    {
+        const char *address = text(member, "address");
+        bool ready = flag(member, "ready");
+        table_put(table, DIM, i == 0 ? "members" : "");
+        table_printf(table, ready ? PLAIN : WARN, "%s%s%s%s  %s%s", text(member, "node"),
+                     address[0] ? " (" : "", address, address[0] ? ")" : "",
+                     flag(member, "primary") ? "primary" : "standby", ready ? "" : ", not ready");
+    }
+}
+
+static void put_view(struct table *table, const json_t *view)
+{
+    char age[32];
+    const char *error = text(view, "last_error");
+    bool live = flag(view, "live");
+    table_put(table, DIM, "view");
+    table_printf(table, live ? PLAIN : WARN, "%s, %lld services, %s old",
+                 live ? "live" : "not live (no complete view from Consul yet)", number(view, "services"),
+                 milliseconds(number(view, "age_ms"), age));
+    if (error[0]) {
+        table_put(table, DIM, "");
+        table_put(table, BAD, error);
+    }
+}
+
+static void put_zone(struct table *table, const json_t *zone, const char *head)
+{
+    const char *error = text(zone, "error");
+    table_put(table, DIM, head);
+    if (error[0])
+        table_printf(table, BAD, "%s serial %lld (%s): %s", text(zone, "zone"), number(zone, "serial"),
+                     text(zone, "source"), error);
+    else
+        table_printf(table, PLAIN, "%s serial %lld, %lld records", text(zone, "zone"), number(zone, "serial"),
+                     number(zone, "records"));
+}
+
+static const char *action_state(const json_t *action, enum tone *tone)
+{
+    const json_t *last = json_object_get(action, "last");
+    *tone = PLAIN;
+    if (json_is_string(json_object_get(action, "running")))
+        return "running";
+    if (!json_is_object(last))
+        return "never ran";
+    *tone = flag(last, "ok") ? GOOD : BAD;
+    return text(last, "result");
+}
+
+static void put_actions(struct table *table, const json_t *actions)
+{
+    const json_t *action;
+    size_t i;
+    json_array_foreach(actions, i, action)
+    {
+        enum tone tone;
+        const char *state = action_state(action, &tone);
+        table_put(table, DIM, i == 0 ? "actions" : "");
+        table_printf(table, tone, "%s (%s): %s", text(action, "name"), text(action, "when"), state);
+    }
+}
+
+static void put_ready(struct table *table, const json_t *reasons)
+{
+    const json_t *reason;
+    size_t i;
+    if (json_array_size(reasons) == 0) {
+        table_put(table, DIM, "ready");
+        table_put(table, GOOD, "yes");
+    }
+    json_array_foreach(reasons, i, reason)
+    {
+        table_put(table, DIM, i == 0 ? "ready" : "");
+        table_printf(table, BAD, "%s%s", i == 0 ? "no: " : "", json_string_value(reason));
+    }
+}
+
+void show_status(const json_t *result, bool colour, struct buf *out)
+{
+    struct table table;
+    char up[32];
+    const json_t *role = json_object_get(result, "role"), *view = json_object_get(result, "view"), *zone;
+    size_t i;
+    table_init(&table, 2, colour);
+    table_put(&table, BOLD, text(result, "node"));
+    table_printf(&table, PLAIN, "lictord %s, up %s", text(result, "version"),
+                 milliseconds(number(result, "uptime_ms"), up));
+    put_ready(&table, json_object_get(result, "not_ready"));
+    put_role(&table, role);
+    put_primary(&table, role);
+    put_members(&table, role);
+    if (json_is_object(view))
+        put_view(&table, view);
+    json_array_foreach(json_object_get(result, "zones"), i, zone)
+        put_zone(&table, zone, i == 0 ? "zones" : "");
+    put_actions(&table, json_object_get(result, "actions"));
+    table_print(&table, 0, out);
+    table_free(&table);
+}
+
+/* ---- why ---- */
+
+void show_why(const json_t *result, bool colour, struct buf *out)
+{
+    struct table table;
+    const json_t *role = json_object_get(result, "role"), *view = json_object_get(result, "view"), *entry;
+    const json_t *history = json_object_get(result, "history");
+    size_t i;
+    table_init(&table, 2, colour);
+    put_role(&table, role);
+    put_primary(&table, role);
+    put_ready(&table, json_object_get(result, "not_ready"));
+    if (json_is_object(view) && (!flag(view, "live") || text(view, "last_error")[0]))
+        put_view(&table, view);
+    json_array_foreach(json_object_get(result, "zones"), i, entry)
+        put_zone(&table, entry, i == 0 ? "zones" : "");
+    put_actions(&table, json_object_get(result, "actions"));
+    table_print(&table, 0, out);
+    table_free(&table);
+
+    if (json_array_size(history) == 0)
+        return;
+    buf_puts(out, "\nwhat happened, newest last:\n");
+    table_init(&table, 2, colour);
+    json_array_foreach(history, i, entry)
+    {
+        table_put(&table, DIM, text(entry, "at"));
+        table_put(&table, PLAIN, text(entry, "what"));
+    }
+    table_print(&table, 2, out);
+    table_free(&table);
+}
+
+/* ---- services ---- */
+
+static enum tone tone_of(const char *status)
+{
+    return strcmp(status, "passing") == 0 ? GOOD : strcmp(status, "warning") == 0 ? WARN : BAD;
+}
+
+static void heads(struct table *table, const char *const *names)
+{
+    for (size_t i = 0; i < table->columns; i++)
+        table_put(table, DIM, names[i]);
+}
+
+static void show_all_services(const json_t *list, bool colour, struct buf *out)
+{
+    static const char *const names[] = {"service", "instances", "passing",
+                                        "warning", "critical",  "in answers"};
+    struct table table;
+    const json_t *service;
+    size_t i;
+    table_init(&table, 6, colour);
+    heads(&table, names);
+    json_array_foreach(list, i, service)
+    {
+        table_put(&table, PLAIN, text(service, "service"));
+        table_printf(&table, PLAIN, "%lld", number(service, "instances"));
+        table_printf(&table, PLAIN, "%lld", number(service, "passing"));
+        table_printf(&table, number(service, "warning") ? WARN : PLAIN, "%lld", number(service, "warning"));
+        table_printf(&table, number(service, "critical") ? BAD : PLAIN, "%lld", number(service, "critical"));
+        table_printf(&table, number(service, "answering") ? PLAIN : BAD, "%lld",
+                     number(service, "answering"));
+    }
+    table_print(&table, 0, out);
+    table_free(&table);
+}
+
+static void put_tags(struct table *table, const json_t *tags)
+{
+    char line[256] = "";
+    const json_t *tag;
+    size_t i, len = 0;
+    json_array_foreach(tags, i, tag)
+    {
+        if (len + 1 < sizeof(line))
+            len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%s", i ? "," : "",
+                                    json_string_value(tag));
+    }
+    table_put(table, PLAIN, line);
+}
+
+static void show_service(const json_t *service, bool colour, struct buf *out)
+{
+    static const char *const names[] = {"node",   "id",     "address", "port",
+                                        "status", "weight", "tags",    "in DNS"};
+    struct table table;
+    const json_t *instance;
+    size_t i;
+    buf_printf(out, "%s: %lld passing, %lld warning, %lld critical, %lld in answers\n",
+               text(service, "service"), number(service, "passing"), number(service, "warning"),
+               number(service, "critical"), number(service, "answering"));
+    table_init(&table, 8, colour);
+    heads(&table, names);
+    json_array_foreach(json_object_get(service, "instances"), i, instance)
+    {
+        table_put(&table, PLAIN, text(instance, "node"));
+        table_put(&table, PLAIN, text(instance, "id"));
+        table_put(&table, PLAIN, text(instance, "address"));
+        table_printf(&table, PLAIN, "%lld", number(instance, "port"));
+        table_put(&table, tone_of(text(instance, "status")), text(instance, "status"));
+        table_printf(&table, PLAIN, "%lld", number(instance, "weight"));
+        put_tags(&table, json_object_get(instance, "tags"));
+        table_put(&table, PLAIN, text(instance, "dns"));
+    }
+    table_print(&table, 0, out);
+    table_free(&table);
+}
+
+void show_services(const json_t *result, bool colour, struct buf *out)
+{
+    if (json_is_array(result))
+        show_all_services(result, colour, out);
+    else
+        show_service(result, colour, out);
+}
+
+/* ---- zones, actions ---- */
+
+void show_zones(const json_t *result, bool colour, struct buf *out)
+{
+    static const char *const names[] = {"zone", "serial", "records", "source", "loaded", "file"};
+    struct table table;
+    const json_t *zone;
+    size_t i;
+    table_init(&table, 6, colour);
+    heads(&table, names);
+    json_array_foreach(result, i, zone)
+    {
+        table_put(&table, PLAIN, text(zone, "zone"));
+        table_printf(&table, PLAIN, "%lld", number(zone, "serial"));
+        table_printf(&table, PLAIN, "%lld", number(zone, "records"));
+        table_put(&table, strcmp(text(zone, "source"), "file") == 0 ? PLAIN : WARN, text(zone, "source"));
+        table_put(&table, PLAIN, text(zone, "loaded"));
+        table_put(&table, PLAIN, text(zone, "file"));
+    }
+    table_print(&table, 0, out);
+    table_free(&table);
+    table_init(&table, 1, colour);
+    json_array_foreach(result, i, zone)
+    {
+        if (text(zone, "error")[0])
+            table_put(&table, BAD, text(zone, "error"));
+    }
+    table_print(&table, 0, out);
+    table_free(&table);
+}
+
+void show_actions(const json_t *result, bool colour, struct buf *out)
+{
+    static const char *const names[] = {"action", "when", "ok", "not ok", "last run", "took", "result"};
+    struct table table;
+    const json_t *action, *count;
+    const char *name;
+    size_t i;
+    table_init(&table, 7, colour);
+    heads(&table, names);
+    json_array_foreach(result, i, action)
+    {
+        const json_t *last = json_object_get(action, "last");
+        enum tone tone;
+        const char *state = action_state(action, &tone);
+        long long not_ok = 0;
+        char took[32];
+        json_object_foreach(json_object_get(action, "results"), name, count)
+        {
+            if (strcmp(name, "ok") != 0)
+                not_ok += json_integer_value(count);
+        }
+        table_put(&table, PLAIN, text(action, "name"));
+        table_put(&table, PLAIN, text(action, "when"));
+        table_printf(&table, PLAIN, "%lld", number(json_object_get(action, "results"), "ok"));
+        table_printf(&table, not_ok ? BAD : PLAIN, "%lld", not_ok);
+        table_put(&table, PLAIN, json_is_object(last) ? text(last, "at") : "-");
+        table_put(&table, PLAIN, json_is_object(last) ? milliseconds(number(last, "took_ms"), took) : "-");
+        table_put(&table, tone, state);
+    }
+    table_print(&table, 0, out);
+    table_free(&table);
+}
+
+void show_done(const json_t *result, bool colour, struct buf *out)
+{
+    (void)result;
+    (void)colour;
+    buf_puts(out, "done\n");
+}
