@@ -499,6 +499,236 @@ static void nsid_and_do(void **state)
     assert_null(strstr(ask_full("x.del.test.", DNS_A, DNS_IN, 1232, false), "DS "));
 }
 
+/* --- sizes ------------------------------------------------------------------------------------------ */
+
+/* A zone of RRsets too large for most messages: `count` of each. */
+static struct zone *large_zone(unsigned count, uint16_t answers)
+{
+    uint8_t apex[NAME_MAX_WIRE], owner[NAME_MAX_WIRE];
+    name_of("large.", apex);
+    struct zone_edit *edit = zone_edit_new(apex, ZONE_CATALOG, NULL, NULL, NULL);
+    zone_text_add_lines(edit, SOA("large.") "large. NS ns.large.\n");
+    static uint8_t data[6000][64];
+    static struct rdata rdata[6000];
+    static struct piece_extra extra[6000];
+    static const struct {
+        const char *owner;
+        uint16_t type;
+    } sets[] = {{"a.large.", DNS_A},        {"aaaa.large.", DNS_AAAA}, {"txt.large.", DNS_TXT},
+                {"srv.large.", DNS_SRV},    {"plain.large.", DNS_SRV}, {"cut.large.", DNS_NS},
+                {"glueless.large.", DNS_NS}};
+    assert_true(count <= 6000);
+    for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
+        struct piece_spec spec = {
+            .type = sets[s].type, .ttl = 60, .rdata = rdata, .count = count, .answers = answers};
+        for (unsigned i = 0; i < count; i++) {
+            uint8_t *at = data[i];
+            char target[64];
+            memset(at, 0, sizeof *data);
+            rdata[i] = (struct rdata){at, 0, 0};
+            switch (sets[s].type) {
+            case DNS_A:
+            case DNS_AAAA:
+                at[0] = 10;
+                at[2] = (uint8_t)(i >> 8);
+                at[3] = (uint8_t)i;
+                rdata[i].len = sets[s].type == DNS_A ? 4 : 16;
+                break;
+            case DNS_TXT:
+                at[0] = (uint8_t)(2 + i % 13);
+                at[1] = (uint8_t)(i >> 8);
+                at[2] = (uint8_t)i;
+                rdata[i].len = 1 + at[0];
+                break;
+            default: {
+                size_t skip = (size_t)dns_rdata_target(sets[s].type);
+                bool away = sets[s].type == DNS_NS && s == 6;
+                snprintf(target, sizeof target, "h%u.%s", i, away ? "away." : "cut.large.");
+                name_of(target, at + skip);
+                rdata[i].len = (uint16_t)(skip + name_len(at + skip));
+                extra[i] = (struct piece_extra){i, DNS_A, 60, {(const uint8_t *)"\12\1\2\3", 4, 0}};
+            }
+            }
+        }
+        if (s == 3) {
+            spec.extra = extra;
+            spec.extra_count = count;
+        }
+        struct piece *piece = piece_new(&spec, NULL);
+        name_of(sets[s].owner, owner);
+        assert_int_equal(zone_edit_put(edit, owner, piece, NULL), 0);
+        piece_unref(piece);
+    }
+    for (unsigned i = 0; i < count && i < 300; i++) {
+        char line[80];
+        snprintf(line, sizeof line, "h%u.cut.large. 60 A 10.0.%u.%u", i, i >> 8, i & 255);
+        zone_text_add(edit, line);
+    }
+    return zone_edit_commit(edit);
+}
+
+static void publish_large(unsigned count, uint16_t answers)
+{
+    snapshot_free(t.snapshot);
+    struct zone *zone = large_zone(count, answers);
+    publish(&zone, 1, NULL);
+    zone_unref(zone);
+}
+
+/* What must hold for any reply. */
+static void check_reply(size_t limit, bool edns, const char *what)
+{
+    ldns_pkt *pkt = NULL;
+    if (ldns_wire2pkt(&pkt, t.out, t.result.len) != LDNS_STATUS_OK)
+        fail_msg("%s at %zu: ldns cannot read it", what, limit);
+    if (t.result.len > limit)
+        fail_msg("%s at %zu: %zu octets", what, limit, t.result.len);
+    assert_int_equal(ldns_pkt_tc(pkt), t.result.truncated);
+    assert_int_equal(ldns_pkt_edns(pkt), edns);
+    ldns_pkt_free(pkt);
+}
+
+static unsigned count_at(unsigned at)
+{
+    return (unsigned)t.out[at] << 8 | t.out[at + 1];
+}
+
+static void every_size(void **state)
+{
+    (void)state;
+    enum { COUNT = 60 };
+    static const struct {
+        const char *qname;
+        uint16_t qtype;
+        unsigned section; /* where its count stands */
+        size_t record;    /* octets of one, if all are alike */
+    } rows[] = {
+        {"a.large.", DNS_A, 6, 16},         {"aaaa.large.", DNS_AAAA, 6, 28}, {"txt.large.", DNS_TXT, 6, 0},
+        {"srv.large.", DNS_SRV, 6, 0},      {"plain.large.", DNS_SRV, 6, 0},  {"x.cut.large.", DNS_A, 8, 0},
+        {"x.glueless.large.", DNS_A, 8, 0},
+    };
+    publish_large(COUNT, 0);
+    t.env.udp_max = 4096;
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        unsigned whole = 0;
+        for (unsigned size = 500; size <= 4096; size++) {
+            uint8_t query[600];
+            size_t len = query_make(query, rows[r].qname, rows[r].qtype, DNS_IN, size, false);
+            t.result = answer(&t.env, query, len, t.out, sizeof t.out);
+            size_t limit = size < 512 ? 512 : size;
+            check_reply(limit, true, rows[r].qname);
+            unsigned got = count_at(rows[r].section);
+            if (!t.result.truncated) {
+                assert_int_equal(got, COUNT);
+                whole++;
+            }
+            if (rows[r].record) { /* as many as fit, and no fewer */
+                size_t fit = (limit - len) / rows[r].record;
+                assert_int_equal(got, fit < COUNT ? fit : COUNT);
+                assert_int_equal(t.result.truncated, fit < COUNT);
+            }
+            /* Glue that the child cannot do without: all of it, or TC (RFC 9471). */
+            if (r == 5 && !t.result.truncated)
+                assert_int_equal(count_at(10), COUNT + 1);
+            /* Additional addresses never cause TC. */
+            if ((r == 3 || r == 4) && got == COUNT)
+                assert_false(t.result.truncated);
+        }
+        assert_true(whole > 0);
+    }
+}
+
+static void udp_limits(void **state)
+{
+    (void)state;
+    publish_large(100, 0);
+    static const struct {
+        unsigned edns;
+        uint16_t ours;
+        size_t out_max, limit;
+    } rows[] = {
+        {0, 1232, 65535, 512},   {100, 1232, 65535, 512},   {512, 1232, 65535, 512},
+        {900, 1232, 65535, 900}, {4096, 1232, 65535, 1232}, {65535, 1400, 65535, 1400},
+        {4096, 4096, 800, 800},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t query[600];
+        size_t len = query_make(query, "a.large.", DNS_A, DNS_IN, rows[i].edns, false);
+        t.env.udp_max = rows[i].ours;
+        t.result = answer(&t.env, query, len, t.out, rows[i].out_max);
+        assert_true(t.result.truncated);
+        check_reply(rows[i].limit, rows[i].edns != 0, "a.large.");
+        assert_true(t.result.len > rows[i].limit - 16);
+    }
+}
+
+/* 40 of 5,000 are an answer: no TC. All of 5,000 do not even fit into TCP: TC, and a message that can be
+ * read. */
+static void large_services(void **state)
+{
+    (void)state;
+    publish_large(5000, 40);
+    ask_full("a.large.", DNS_A, DNS_IN, 1232, false);
+    assert_false(t.result.truncated);
+    assert_int_equal(count_at(6), 40);
+    ask_full("a.large.", DNS_A, DNS_IN, 0, false);
+    assert_true(t.result.truncated);
+    publish_large(5000, 0);
+    t.env.tcp = true;
+    static const char *const names[] = {"a.large.", "aaaa.large.", "srv.large.", "plain.large.",
+                                        "x.cut.large."};
+    static const uint16_t types[] = {DNS_A, DNS_AAAA, DNS_SRV, DNS_SRV, DNS_A};
+    for (size_t i = 0; i < 5; i++) {
+        uint8_t query[600];
+        size_t len = query_make(query, names[i], types[i], DNS_IN, 1232, false);
+        t.result = answer(&t.env, query, len, t.out, sizeof t.out);
+        check_reply(65535, true, names[i]);
+        assert_true(t.result.truncated);
+        assert_true(t.result.len > 65535 - 64);
+    }
+    publish_large(1500,
+                  0); /* SRV with addresses: the answer fits, not all addresses do, nor do pointers reach */
+    t.env.tcp = true;
+    uint8_t query[600];
+    size_t len = query_make(query, "srv.large.", DNS_SRV, DNS_IN, 1232, false);
+    t.result = answer(&t.env, query, len, t.out, sizeof t.out);
+    check_reply(65535, true, "srv.large.");
+    assert_false(t.result.truncated);
+    assert_int_equal(count_at(6), 1500);
+    assert_in_range(count_at(10), 300, 1500);
+}
+
+/* The longest question, the longest node name, and a refusal with a text: 512 octets must do. */
+static void narrow(void **state)
+{
+    (void)state;
+    snapshot_free(t.snapshot);
+    char node[256], primary[600];
+    memset(node, 'n', 255);
+    memset(primary, 'p', 599);
+    node[255] = primary[599] = 0;
+    struct snapshot_text text = {node, NULL, primary};
+    struct zone *zone = zone_text("test.", ZONE_AUTHORITATIVE, &t.states[1], main_zone);
+    t.env.snapshot = t.snapshot = snapshot_new(&zone, 1, &text);
+    zone_unref(zone);
+    char qname[300] = "";
+    for (unsigned i = 0; i < 124; i++)
+        strcat(qname, "a.");
+    strcat(qname, "test.");
+    for (unsigned turn = 0; turn < 4; turn++) {
+        t.gate.act_until = turn & 1 ? NS_NEVER : 0;
+        t.gate.mode = GATE_STRICT;
+        t.states[1].stale_from = turn & 2 ? 0 : NS_NEVER;
+        uint8_t query[600];
+        size_t len = query_make(query, qname, DNS_A, DNS_IN, 512, false);
+        memcpy(query + len, "\0\3\0\0", 4);
+        query[len - 1] = 4;
+        t.result = answer(&t.env, query, len + 4, t.out, sizeof t.out);
+        check_reply(512, true, qname);
+        assert_int_equal(t.result.rcode, turn & 1 ? DNS_NXDOMAIN : DNS_REFUSED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +739,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(held_dead_stale, set_up, tear_down),
         cmocka_unit_test_setup_teardown(chaos_and_inspection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nsid_and_do, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_size, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(udp_limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(large_services, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(narrow, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
