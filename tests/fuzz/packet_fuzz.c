@@ -1,0 +1,145 @@
+/* Any octets as a message, against a snapshot with every feature. A reply must be one that ldns can read,
+ * within the limit, an answer to the question that was asked, and never to a response. The first octet of the
+ * input chooses transport and rights. */
+#include "../unit/zone_text.h"
+
+#include "lictor/rng.h"
+
+#include <assert.h>
+
+static struct zone_state states[4] = {
+    {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
+    {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
+    {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
+    {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
+};
+
+static int computed(const void *arg, const uint8_t *name, struct zone_computed *out)
+{
+    (void)arg;
+    if (name[0] != 8)
+        return 0;
+    *out = (struct zone_computed){
+        .type = name[1] & 1 ? DNS_A : DNS_CNAME, .ttl = 1, .len = 4, .data = {1, 'a', 1}};
+    if (out->type == DNS_CNAME)
+        memcpy(out->data, "\1a\6consul", out->len = 10);
+    return 1;
+}
+
+/* A service of 200 weighted addresses and its SRV records with extras. */
+static void add_service(struct zone_edit *edit)
+{
+    static uint8_t address[200][4], srv[200][32];
+    static struct rdata a[200], s[200];
+    static struct piece_extra extra[200];
+    uint8_t owner[NAME_MAX_WIRE];
+    for (unsigned i = 0; i < 200; i++) {
+        char target[32];
+        memcpy(address[i], (uint8_t[]){10, 0, 0, (uint8_t)i}, 4);
+        a[i] = (struct rdata){address[i], 4, (uint16_t)(i % 5)};
+        snprintf(target, sizeof target, "n%u.consul.", i / 2);
+        name_of(target, srv[i] + 6);
+        srv[i][5] = (uint8_t)i;
+        s[i] = (struct rdata){srv[i], (uint16_t)(6 + name_len(srv[i] + 6)), 0};
+        extra[i] = (struct piece_extra){i, DNS_A, 5, {address[i], 4, 0}};
+    }
+    struct piece_spec specs[] = {
+        {.type = DNS_A, .ttl = 5, .rdata = a, .count = 200, .answers = 40},
+        {.type = DNS_SRV, .ttl = 5, .rdata = s, .count = 200, .extra = extra, .extra_count = 200},
+    };
+    name_of("web.service.consul.", owner);
+    for (size_t i = 0; i < 2; i++) {
+        struct piece *piece = piece_new(&specs[i], NULL);
+        if (!piece || zone_edit_put(edit, owner, piece, NULL))
+            abort();
+        piece_unref(piece);
+    }
+}
+
+static struct snapshot *make_snapshot(void)
+{
+    static const char test[] =
+        "test. 3600 SOA ns.test. admin.test. 7 3600 600 86400 60\n"
+        "test. NS ns1.test.\ntest. NS ns.del.test.\ntest. MX 10 mail.test.\n"
+        "ns1.test. A 192.0.2.53\nns1.test. AAAA 2001:db8::53\nmail.test. A 192.0.2.25\n"
+        "w.test. CNAME x.w.test.\n*.w.test. CNAME a.d.test.\nd.test. DNAME w.test.\n"
+        "loop.test. DNAME loop.test.\nl1.test. CNAME l2.test.\nl2.test. CNAME l1.test.\n"
+        "c.test. CNAME web.service.consul.\ne.test. CNAME aaaaaaaa.consul.\n"
+        "a.b.c.ent.test. A 192.0.2.1\ndel.test. NS ns.del.test.\ndel.test. NS ns1.test.\n"
+        "del.test. DS 1 8 2 00112233\nns.del.test. A 192.0.2.100\n"
+        "*.x.test. TXT \"wild\"\n_s._tcp.test. SRV 0 0 80 mail.test.\n"
+        "long.test. DNAME a23456789012345678901234567890123456789012345678901234567890123."
+        "b23456789012345678901234567890123456789012345678901234567890123."
+        "c23456789012345678901234567890123456789012345678901234567890123.test.\n";
+    uint8_t apex[NAME_MAX_WIRE];
+    name_of("consul.", apex);
+    struct zone_edit *edit = zone_edit_new(apex, ZONE_CATALOG, &states[1], computed, NULL);
+    zone_text_add_lines(edit,
+                        "consul. SOA ns.consul. admin.consul. 7 3600 600 86400 0\nconsul. NS ns.consul.\n");
+    add_service(edit);
+    struct zone *zones[] = {
+        zone_text("test.", ZONE_AUTHORITATIVE, &states[0], test),
+        zone_edit_commit(edit),
+        zone_text("lictor.", ZONE_INSPECT, &states[2], "status.lictor. TXT \"fine\"\n"), /* no SOA */
+        zone_text("c.ent.test.", ZONE_AUTHORITATIVE, &states[3],
+                  "c.ent.test. SOA ns1.test. admin.test. 7 3600 600 86400 60\nc.ent.test. NS ns1.test.\n"
+                  "c.ent.test. CNAME test.\n"),
+    };
+    return snapshot_new(zones, 4, &(struct snapshot_text){"node-1", "lictor", "primary is node-2"});
+}
+
+static void check(const struct answer_env *env, const uint8_t *msg, size_t len, const uint8_t *out,
+                  const struct answer_result *result)
+{
+    if (len < 12 || msg[2] & 0x80) {
+        assert(result->len == 0);
+        return;
+    }
+    assert(result->len >= 12 && result->len <= (env->tcp              ? 65535u
+                                                : env->udp_max < 512u ? 512u
+                                                                      : env->udp_max));
+    assert(!memcmp(out, msg, 2) && out[2] & 0x80);
+    ldns_pkt *pkt = NULL;
+    assert(ldns_wire2pkt(&pkt, out, result->len) == LDNS_STATUS_OK);
+    assert(!ldns_pkt_ra(pkt) && !ldns_pkt_ad(pkt) && !ldns_pkt_cd(pkt));
+    assert(!ldns_pkt_edns(pkt) || ldns_pkt_edns_version(pkt) == 0);
+    if (ldns_pkt_qdcount(pkt)) /* echoed as it came */
+        for (size_t i = 12; i < 17; i++)
+            assert(out[i] == msg[i]);
+    else
+        assert(result->rcode == DNS_FORMERR || result->rcode == DNS_NOTIMP);
+    ldns_pkt_free(pkt);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct snapshot *snapshot;
+    static struct gate gate;
+    static uint8_t out[ANSWER_TCP_MAX];
+    struct rng rng = {{1, size}};
+    if (!snapshot)
+        snapshot = make_snapshot();
+    if (!size)
+        return 0;
+    uint8_t mode = data[0];
+    gate.act_until = mode & 1 ? 0 : NS_NEVER;
+    gate.mode = mode & 2 ? GATE_STRICT : GATE_SERVE;
+    states[0].held = (mode & 0x0c) == 0x0c;
+    states[1].stale_from = mode & 4 ? 0 : NS_NEVER;
+    states[0].stale_from = mode & 8 ? 0 : NS_NEVER;
+    struct answer_env env = {.snapshot = snapshot,
+                             .gate = &gate,
+                             .rng = &rng,
+                             .now = 99 * NS_PER_S,
+                             .tcp = mode & 0x10,
+                             .inspect = mode & 0x20,
+                             .udp_max = mode & 0x40 ? 4096 : 1232};
+    size_t room = mode & 0x10 ? sizeof out : env.udp_max;
+    uint8_t *tail =
+        out + sizeof out - room; /* ends where the array ends, so that ASan sees one octet too many */
+    struct answer_result result = answer(&env, data + 1, size - 1, tail, room);
+    check(&env, data + 1, size - 1, tail, &result);
+    return 0;
+}
