@@ -69,10 +69,12 @@ static void put_members(struct table *table, const json_t *role)
     {
         const char *address = text(member, "address");
         bool ready = flag(member, "ready");
+        const char *reason = text(member, "reason");
         table_put(table, DIM, i == 0 ? "members" : "");
-        table_printf(table, ready ? PLAIN : WARN, "%s%s%s%s  %s%s", text(member, "node"),
+        table_printf(table, ready ? PLAIN : WARN, "%s%s%s%s  %s%s%s%s", text(member, "node"),
                      address[0] ? " (" : "", address, address[0] ? ")" : "",
-                     flag(member, "primary") ? "primary" : "standby", ready ? "" : ", not ready");
+                     flag(member, "primary") ? "primary" : "standby", ready ? "" : ", not ready",
+                     !ready && reason[0] ? ": " : "", ready ? "" : reason);
     }
 }
 
