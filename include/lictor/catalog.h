@@ -42,7 +42,7 @@ bool catalog_set_datacenter(struct catalog *catalog, const char *datacenter);
 /* NULL: not known. */
 const char *catalog_datacenter(const struct catalog *catalog);
 
-/* --- what Consul says ----------------------------------------------------------------------------- */
+/* --- what Consul says ---------------------------------------------------------------------------- */
 
 /* Each returns 1 if the view changed, 0 if not, -1 with err if the body is not what Consul sends (nothing is
  * changed then). */
@@ -55,12 +55,13 @@ int catalog_remove_service(struct catalog *catalog, const char *service);
  * that is the caller's (watch/). */
 int catalog_put_nodes(struct catalog *catalog, const char *body, size_t len, struct err *err);
 
-/* catalog_put_service in two steps, for who wants to look before believing: parse, compare, apply or drop. */
+/* The same in two steps, for who wants to look before believing: parse, compare, apply or drop. service NULL:
+ * the list of nodes. Facts and apply are of the view as it is then. */
 struct catalog_update;
 struct catalog_facts {
-    unsigned had;     /* instances in the view */
-    unsigned has;     /* instances in the body */
-    unsigned missing; /* of those in the view, how many are not in the body (critical is not missing) */
+    unsigned had;  /* instances (or nodes) in the view */
+    unsigned has;  /* in the body */
+    unsigned view; /* instances of all services in the view */
 };
 struct catalog_update *catalog_update_parse(struct catalog *catalog, const char *service, const char *body,
                                             size_t len, struct err *err);
@@ -78,7 +79,7 @@ struct catalog_ns {
 };
 int catalog_put_ns(struct catalog *catalog, const struct catalog_ns *ns, size_t count);
 
-/* --- what DNS gets ---------------------------------------------------------------------------------- */
+/* --- what DNS gets ------------------------------------------------------------------------------- */
 
 /* Commits what changed: the new versions (each a new reference) of those zones that changed since the last
  * call, the serial of each one higher. Returns how many; 0 also while the datacenter is unknown. The first
@@ -88,7 +89,7 @@ size_t catalog_take_zones(struct catalog *catalog, struct zone *out[CATALOG_ZONE
  * stay. Returns how many RRsets; take the zones if any. */
 unsigned catalog_redraw(struct catalog *catalog, struct rng *rng);
 
-/* --- for the operator, triggers and metrics --------------------------------------------------------- */
+/* --- for the operator, triggers and metrics ------------------------------------------------------ */
 
 /* All services (name NULL) or one, with instances, addresses, checks and what DNS makes of each ("in
  * answers", or why not). NULL if there is no such service. New reference. */
@@ -127,7 +128,7 @@ void catalog_health_text(const struct catalog *catalog, const char *service,
  * too. */
 void catalog_take_changed(struct catalog *catalog, void (*visit)(void *arg, const char *service), void *arg);
 
-/* --- warm start ------------------------------------------------------------------------------------- */
+/* --- warm start ---------------------------------------------------------------------------------- */
 
 /* A self-contained dump of the view. as_of: CLOCK_REALTIME ns of the last contact with Consul. */
 void catalog_save(const struct catalog *catalog, nstime as_of, struct buf *out);

@@ -148,8 +148,7 @@ void apex_remove_ns(struct catalog *catalog, struct zone_out *out)
         }
 }
 
-/* --- the list
- * ------------------------------------------------------------------------------------------------ */
+/* --- the list ------------------------------------------------------------------------------------ */
 
 static int compare_servers(const void *a, const void *b)
 {

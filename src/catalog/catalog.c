@@ -11,8 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------------------- */
 
 static void copy_config(struct config_services *out, const struct config_services *config)
 {
@@ -134,8 +133,7 @@ const char *catalog_datacenter(const struct catalog *catalog)
     return catalog->datacenter;
 }
 
-/* --- services
- * -------------------------------------------------------------------------------------------------- */
+/* --- services ------------------------------------------------------------------------------------ */
 
 struct service *catalog_find(const struct catalog *catalog, const char *name)
 {
@@ -174,64 +172,7 @@ int catalog_set_view(struct catalog *catalog, const char *folded, struct view *v
     return 1;
 }
 
-struct catalog_update {
-    struct catalog *catalog;
-    char *service; /* folded */
-    struct view *view;
-};
-
-struct catalog_update *catalog_update_parse(struct catalog *catalog, const char *service, const char *body,
-                                            size_t len, struct err *err)
-{
-    struct view *view = view_parse(body, len, &catalog->faults, err);
-    if (!view)
-        return NULL;
-    struct catalog_update *update = xcalloc(1, sizeof(*update));
-    *update = (struct catalog_update){.catalog = catalog, .service = fold_case(service), .view = view};
-    return update;
-}
-
-void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out)
-{
-    const struct service *service = strmap_gets(update->catalog->services, update->service);
-    *out = (struct catalog_facts){.has = update->view->instance_count};
-    if (service) {
-        out->had = service->view->instance_count;
-        out->missing = view_missing(service->view, update->view);
-    }
-}
-
-int catalog_update_apply(struct catalog_update *update)
-{
-    int changed = catalog_set_view(update->catalog, update->service, update->view);
-    update->view = NULL;
-    catalog_update_free(update);
-    return changed;
-}
-
-void catalog_update_free(struct catalog_update *update)
-{
-    if (!update)
-        return;
-    view_free(update->view);
-    free(update->service);
-    free(update);
-}
-
-int catalog_put_service(struct catalog *catalog, const char *service, const char *body, size_t len,
-                        struct err *err)
-{
-    struct catalog_update *update = catalog_update_parse(catalog, service, body, len, err);
-    return update ? catalog_update_apply(update) : -1;
-}
-
-int catalog_remove_service(struct catalog *catalog, const char *service)
-{
-    return catalog_put_service(catalog, service, "[]", 2, NULL);
-}
-
-/* --- nodes
- * ----------------------------------------------------------------------------------------------------- */
+/* --- nodes --------------------------------------------------------------------------------------- */
 
 static struct node *node_new(const char *name, const char *address)
 {
@@ -275,16 +216,24 @@ static int parse_nodes(const json_t *list, struct strmap *nodes, const char **da
     return 0;
 }
 
-int catalog_set_nodes(struct catalog *catalog, const json_t *list, struct err *err)
+struct strmap *catalog_read_nodes(const json_t *list, char **datacenter, struct err *err)
 {
-    if (!json_is_array(list) && !json_is_null(list))
-        return err_set(err, "list of nodes: the body is not a list");
-    struct strmap *next = strmap_new();
-    const char *datacenter = NULL;
-    if (parse_nodes(list, next, &datacenter, err) < 0) {
-        strmap_free(next, node_free);
-        return -1;
+    if (!json_is_array(list) && !json_is_null(list)) {
+        err_set(err, "list of nodes: the body is not a list");
+        return NULL;
     }
+    struct strmap *nodes = strmap_new();
+    const char *dc = NULL;
+    if (parse_nodes(list, nodes, &dc, err) < 0) {
+        strmap_free(nodes, node_free);
+        return NULL;
+    }
+    *datacenter = xstrdup_null(dc);
+    return nodes;
+}
+
+int catalog_set_nodes(struct catalog *catalog, struct strmap *next)
+{
     int changed = 0;
     const void *key;
     size_t len;
@@ -308,24 +257,107 @@ int catalog_set_nodes(struct catalog *catalog, const json_t *list, struct err *e
         changed = 1;
     }
     strmap_free(next, NULL);
-    if (!catalog->datacenter && datacenter)
-        changed |= catalog_set_datacenter(catalog, datacenter);
     return changed;
 }
 
-int catalog_put_nodes(struct catalog *catalog, const char *body, size_t len, struct err *err)
+/* --- bodies -------------------------------------------------------------------------------------- */
+
+struct catalog_update {
+    struct catalog *catalog;
+    char *service; /* folded; NULL: the nodes */
+    struct view *view;
+    struct strmap *nodes;
+    char *datacenter; /* as the nodes say */
+};
+
+static void parse_node_list(struct catalog_update *update, const char *body, size_t len, struct err *err)
 {
     json_error_t fault;
     json_t *list = json_loadb(body, len, JSON_DECODE_ANY, &fault);
     if (!list)
-        return err_set(err, "list of nodes: not JSON: line %d: %s", fault.line, fault.text);
-    int result = catalog_set_nodes(catalog, list, err);
+        err_set(err, "list of nodes: not JSON: line %d: %s", fault.line, fault.text);
+    else
+        update->nodes = catalog_read_nodes(list, &update->datacenter, err);
     json_decref(list);
-    return result;
 }
 
-/* --- numbers
- * ----------------------------------------------------------------------------------------------------- */
+struct catalog_update *catalog_update_parse(struct catalog *catalog, const char *service, const char *body,
+                                            size_t len, struct err *err)
+{
+    struct catalog_update *update = xcalloc(1, sizeof(*update));
+    update->catalog = catalog;
+    if (service) {
+        update->service = fold_case(service);
+        update->view = view_parse(body, len, &catalog->faults, err);
+    } else {
+        parse_node_list(update, body, len, err);
+    }
+    if (update->view || update->nodes)
+        return update;
+    catalog_update_free(update);
+    return NULL;
+}
+
+void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out)
+{
+    const struct catalog *catalog = update->catalog;
+    *out = (struct catalog_facts){.view = (unsigned)catalog->instance_count};
+    if (!update->service) {
+        out->had = (unsigned)strmap_count(catalog->nodes);
+        out->has = (unsigned)strmap_count(update->nodes);
+        return;
+    }
+    const struct service *service = strmap_gets(catalog->services, update->service);
+    out->had = service ? service->view->instance_count : 0;
+    out->has = update->view->instance_count;
+}
+
+int catalog_update_apply(struct catalog_update *update)
+{
+    struct catalog *catalog = update->catalog;
+    int changed;
+    if (update->service) {
+        changed = catalog_set_view(catalog, update->service, update->view);
+        update->view = NULL;
+    } else {
+        changed = catalog_set_nodes(catalog, update->nodes);
+        update->nodes = NULL;
+        if (!catalog->datacenter && update->datacenter)
+            changed |= catalog_set_datacenter(catalog, update->datacenter);
+    }
+    catalog_update_free(update);
+    return changed;
+}
+
+void catalog_update_free(struct catalog_update *update)
+{
+    if (!update)
+        return;
+    view_free(update->view);
+    strmap_free(update->nodes, node_free);
+    free(update->service);
+    free(update->datacenter);
+    free(update);
+}
+
+int catalog_put_service(struct catalog *catalog, const char *service, const char *body, size_t len,
+                        struct err *err)
+{
+    struct catalog_update *update = catalog_update_parse(catalog, service, body, len, err);
+    return update ? catalog_update_apply(update) : -1;
+}
+
+int catalog_put_nodes(struct catalog *catalog, const char *body, size_t len, struct err *err)
+{
+    return catalog_put_service(catalog, NULL, body, len, err);
+}
+
+int catalog_remove_service(struct catalog *catalog, const char *service)
+{
+    return catalog_put_service(catalog, service, "[]", 2, NULL);
+}
+
+/* --- numbers ------------------------------------------------------------------------------------- */
 
 size_t catalog_service_count(const struct catalog *catalog)
 {

@@ -74,7 +74,7 @@ struct catalog {
     struct view_faults faults;
 };
 
-/* --- output.c: the zones ------------------------------------------------------------------------------ */
+/* --- output.c: the zones ------------------------------------------------------------------------- */
 
 /* Starts the zones anew, empty, from the configuration and the datacenter; the old versions are dropped. */
 void output_start(struct catalog *catalog);
@@ -85,7 +85,7 @@ void output_put(struct catalog *catalog, struct zone_out *out, const uint8_t *ow
 struct zone_edit *output_edit(struct zone_out *out);
 uint32_t ttl_seconds(nstime ttl);
 
-/* --- apex.c -------------------------------------------------------------------------------------------- */
+/* --- apex.c -------------------------------------------------------------------------------------- */
 
 void apex_put_soa(struct catalog *catalog, struct zone_out *out);
 /* NS and the name servers' addresses. */
@@ -93,15 +93,14 @@ void apex_put_ns(struct catalog *catalog, struct zone_out *out);
 /* Removes what apex_put_ns put, before the list changes. */
 void apex_remove_ns(struct catalog *catalog, struct zone_out *out);
 
-/* --- computed.c ------------------------------------------------------------------------------------------
- */
+/* --- computed.c ---------------------------------------------------------------------------------- */
 
 /* For zone_edit_new. Lives until the catalog is freed. */
 const struct computed *computed_new(struct catalog *catalog, const struct zone_out *out);
 void computed_free_all(struct catalog *catalog);
 int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_computed *out);
 
-/* --- render_service.c, render_node.c -------------------------------------------------------------------- */
+/* --- render_service.c, render_node.c ------------------------------------------------------------- */
 
 bool instance_answers(const struct catalog *catalog, const struct view *view,
                       const struct view_instance *instance);
@@ -116,14 +115,15 @@ void render_node(struct catalog *catalog, struct node *node);
 void unrender_node(struct catalog *catalog, struct node *node);
 void node_free(void *node);
 
-/* --- catalog.c ---------------------------------------------------------------------------------------------
- */
+/* --- catalog.c ----------------------------------------------------------------------------------- */
 
 /* The folded name's service or NULL. */
 struct service *catalog_find(const struct catalog *catalog, const char *name);
 /* Puts a view under a folded name, in place of the one there (an empty one removes the service). Takes the
  * view. */
 int catalog_set_view(struct catalog *catalog, const char *folded, struct view *view);
-/* Takes a parsed list of nodes. */
-int catalog_set_nodes(struct catalog *catalog, const json_t *list, struct err *err);
+/* Reads a list of nodes into a map; *datacenter (owned by the caller) is what the nodes say, or NULL. */
+struct strmap *catalog_read_nodes(const json_t *list, char **datacenter, struct err *err);
+/* Takes the map. */
+int catalog_set_nodes(struct catalog *catalog, struct strmap *nodes);
 void count_health(const struct catalog *catalog, const struct view *view, struct catalog_health *out);

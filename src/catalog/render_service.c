@@ -15,8 +15,7 @@ static const uint16_t slot_types[SLOTS] = {
     [SLOT_SRV] = DNS_SRV, [SLOT_SRV + 1] = DNS_SRV,
 };
 
-/* --- one instance ------------------------------------------------------------------------------------------
- */
+/* --- one instance -------------------------------------------------------------------------------- */
 
 /* Where an instance is reached, after Consul's rules. */
 struct endpoint {
@@ -91,8 +90,7 @@ static int srv_target(const struct zone_out *out, const struct view *view,
     return addr_name(end->address, out, name);
 }
 
-/* --- a set of instances
- * --------------------------------------------------------------------------------------- */
+/* --- a set of instances -------------------------------------------------------------------------- */
 
 struct rendering {
     struct catalog *catalog;
@@ -187,8 +185,7 @@ static void make_set(struct rendering *r, const uint32_t *members, size_t count,
         make_cname(r, members, count, set);
 }
 
-/* --- all sets: without a tag, and one for each tag
- * ------------------------------------------------------------ */
+/* --- all sets: without a tag, and one for each tag ----------------------------------------------- */
 
 struct tagged {
     char *tag; /* folded */
@@ -275,8 +272,7 @@ static void make_sets(struct catalog *catalog, const struct service *service, st
     free(members);
 }
 
-/* --- owners
- * -------------------------------------------------------------------------------------------------- */
+/* --- owners -------------------------------------------------------------------------------------- */
 
 struct owner {
     uint8_t name[NAME_MAX_WIRE];
@@ -403,8 +399,7 @@ void render_forget(struct service *service)
     free_sets(service);
 }
 
-/* --- weights
- * -------------------------------------------------------------------------------------------------- */
+/* --- weights ------------------------------------------------------------------------------------- */
 
 /* Puts the redrawn piece wherever the old one stood: sets share pieces. */
 static void replace_piece(struct catalog *catalog, struct service *service, struct piece *old,

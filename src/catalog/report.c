@@ -38,8 +38,7 @@ static void reason_out(const struct catalog *catalog, const struct view *view,
                  view_text(view, check->output));
 }
 
-/* --- JSON
- * ------------------------------------------------------------------------------------------------------- */
+/* --- JSON ---------------------------------------------------------------------------------------- */
 
 static json_t *instance_json(const struct catalog *catalog, const struct view *view,
                              const struct view_instance *instance)
@@ -92,8 +91,7 @@ json_t *catalog_services_json(const struct catalog *catalog, const char *name)
     return list;
 }
 
-/* --- text
- * -------------------------------------------------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------------------------------- */
 
 struct lines {
     void (*line)(void *arg, const char *text);

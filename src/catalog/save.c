@@ -50,15 +50,14 @@ void catalog_save(const struct catalog *catalog, nstime as_of, struct buf *out)
     }
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------- */
 
 /* What was read, before any of it counts. */
 struct saved {
     char *datacenter;
     nstime as_of;
     uint32_t serials[CATALOG_ZONES_MAX];
-    json_t *nodes;
+    struct strmap *nodes; /* folded name -> struct node */
     struct strmap *views; /* folded name -> struct view */
 };
 
@@ -116,7 +115,13 @@ static int read_all(struct saved *saved, const struct catalog *catalog, const ch
     json_t *line = next_line(&at, end, err);
     int result = line ? read_header(saved, line, catalog, err) : -1;
     json_decref(line);
-    if (result < 0 || !(saved->nodes = next_line(&at, end, err)))
+    if (result < 0 || !(line = next_line(&at, end, err)))
+        return -1;
+    char *datacenter = NULL; /* the header has it */
+    saved->nodes = catalog_read_nodes(line, &datacenter, err);
+    json_decref(line);
+    free(datacenter);
+    if (!saved->nodes)
         return -1;
     while (at < end && result == 0) {
         line = next_line(&at, end, err);
@@ -142,8 +147,6 @@ int catalog_restore(struct catalog *catalog, const char *data, size_t len, nstim
 {
     struct saved saved = {.views = strmap_new()};
     int result = read_all(&saved, catalog, data, len, err);
-    if (result == 0)
-        result = catalog_set_nodes(catalog, saved.nodes, err) < 0 ? -1 : 0;
     if (result == 0) {
         const void *key;
         void *view;
@@ -154,11 +157,12 @@ int catalog_restore(struct catalog *catalog, const char *data, size_t len, nstim
         for (size_t i = 0; strmap_next(saved.views, &i, &key, NULL, &view);)
             catalog_set_view(catalog, key, view);
         strmap_free(saved.views, NULL);
-        saved.views = NULL;
+        catalog_set_nodes(catalog, saved.nodes);
+        saved.views = saved.nodes = NULL;
         *as_of = saved.as_of;
     }
     strmap_free(saved.views, free_view);
-    json_decref(saved.nodes);
+    strmap_free(saved.nodes, node_free);
     free(saved.datacenter);
     return result;
 }

@@ -45,7 +45,7 @@ static uint32_t intern(struct parser *p, const char *text)
     return intern_n(p, text, strlen(text));
 }
 
-/* --- one entry -------------------------------------------------------------------------------------- */
+/* --- one entry ----------------------------------------------------------------------------------- */
 
 static uint8_t state_of(const char *status)
 {
@@ -245,7 +245,7 @@ static struct entry *sorted_entries(const json_t *list)
     return entries;
 }
 
-/* --- the whole -------------------------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------------------------------- */
 
 static struct view *finish(struct parser *p)
 {
@@ -343,27 +343,7 @@ const struct address *view_address(const struct view *view, const struct view_in
     return own ? &instance->address : &instance->node_address;
 }
 
-uint32_t view_missing(const struct view *old, const struct view *new)
-{
-    /* Both are sorted by the same key: one pass. */
-    uint32_t missing = 0, at = 0;
-    for (uint32_t i = 0; i < old->instance_count; i++) {
-        const struct view_instance *wanted = &old->instances[i];
-        int order = -1;
-        for (; at < new->instance_count; at++) {
-            const struct view_instance *candidate = &new->instances[at];
-            order = strcasecmp(view_text(new, candidate->node), view_text(old, wanted->node));
-            if (order == 0)
-                order = strcmp(view_text(new, candidate->id), view_text(old, wanted->id));
-            if (order >= 0)
-                break;
-        }
-        missing += at == new->instance_count || order != 0;
-    }
-    return missing;
-}
-
-/* --- writing ------------------------------------------------------------------------------------------ */
+/* --- writing ------------------------------------------------------------------------------------- */
 
 static const char *const status_names[] = {"passing", "warning", "critical"};
 

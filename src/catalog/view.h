@@ -81,13 +81,10 @@ static inline const char *view_text(const struct view *view, uint32_t offset)
 const struct address *view_address(const struct view *view, const struct view_instance *instance,
                                    const char **host);
 
-/* How many instances of old (by node and ID) are not in new. Critical is not missing. */
-uint32_t view_missing(const struct view *old, const struct view *new);
-
 /* Appends the view in the shape of Consul's own body, so that view_parse reads it back to an equal view. */
 void view_write(const struct view *view, const char *service, struct buf *out);
 
-/* --- addresses and JSON, shared with the list of nodes -------------------------------------------- */
+/* --- addresses and JSON, shared with the list of nodes ------------------------------------------- */
 
 /* IPv4, IPv6 (v4-mapped becomes IPv4) or a host name. Anything else, and "", is ADDRESS_NONE. */
 void address_parse(const char *text, struct address *out);

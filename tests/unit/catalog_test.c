@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- helpers
- * --------------------------------------------------------------------------------------------------- */
+/* --- helpers ------------------------------------------------------------------------------------- */
 
 struct fixture {
     struct config_services config;
@@ -109,8 +108,7 @@ static int put(struct fixture *f, const char *service, const char *body)
     return result;
 }
 
-/* --- what a zone has
- * ------------------------------------------------------------------------------------------- */
+/* --- what a zone has ----------------------------------------------------------------------------- */
 
 static int compare_lines(const void *a, const void *b)
 {
@@ -204,8 +202,7 @@ static char *dump(const struct zone *zone)
     return buf_steal(&dump.out);
 }
 
-/* --- tests
- * ------------------------------------------------------------------------------------------------------- */
+/* --- tests --------------------------------------------------------------------------------------- */
 
 static void names_and_records(void **arg)
 {
