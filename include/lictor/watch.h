@@ -1,35 +1,62 @@
 /* Keeps the catalog current from Consul with few connections, and decides what to believe: an empty or denied
  * list does not empty the view (DESIGN 6, last row). Requests and timers on main; bodies are parsed on the
- * builder. */
+ * builder.
+ *
+ * Blocked queries stand on catalog/services, catalog/nodes, health/state/critical and health/state/warning,
+ * and on health/service/X of up to 64 services (the pool). Of the others those are read again that the
+ * differences of the two state lists name, or whose tags changed; all of them when services or nodes came,
+ * went or moved (at a bounded rate), and every few minutes. The client should allow 80 connections. */
 #pragma once
 
 #include "lictor/builder.h"
 #include "lictor/catalog.h"
 #include "lictor/consul.h"
 
+#define WATCH_CONNECTIONS 80
+
 struct watch;
 
-/* Called on the builder after a job changed the catalog: commit and publish (the daemon's publisher). */
+/* Called on the builder after jobs changed the catalog: commit and publish (the daemon's publisher). Until
+ * the first complete view is in it is called only if an older one is being served (state->held is false at
+ * watch_new); watch_live is true before the call for the first complete one. */
 typedef void watch_changed_fn(void *arg);
 
 struct watch_config {
     struct event_base *base;
     struct builder *builder;
     struct consul_client *client;
-    struct catalog *catalog;  /* touched on the builder only */
-    struct zone_state *state; /* stale_from and dead_from are written here, from main */
-    const struct config *config;
+    struct catalog *catalog; /* touched on the builder only */
+    /* Written from main: stale_from and dead_from (not before the view is live: those of a restored view are
+     * the caller's), and held, which is cleared once the first complete view is published. */
+    struct zone_state *state;
+    const struct config *config; /* read in watch_new only, but for stale_for: watch_configure */
     watch_changed_fn *changed;
     void *changed_arg;
 };
 struct watch *watch_new(const struct watch_config *config);
-void watch_free(struct watch *watch); /* main; the builder must have no job of ours left: free it after
-                                         builder jobs drained */
+/* After a reload. Main. */
+void watch_configure(struct watch *watch, const struct config *config);
+/* Main. Cancels all requests. Jobs that are with the builder still run (catalog and `changed` must live until
+ * builder_free). NULL is allowed. */
+void watch_free(struct watch *watch);
 
 /* True once a complete view came from Consul in this process (`live`), as opposed to one restored from disk.
- * Main. */
+ * It stays true through outages: those show in the state's stale_from. Main. */
 bool watch_live(const struct watch *watch);
 /* Instant of the last successful contact; 0: never. Main. */
 nstime watch_last_contact(const struct watch *watch);
-/* {"live":..,"age_ms":..,"services":..,"held":[..],"last_error":"..."} Main. */
+
+struct watch_stats {
+    uint64_t reads;    /* whole services read besides the blocked ones */
+    uint64_t sweeps;   /* of all that have no blocked query */
+    uint64_t failures; /* replies other than 200 */
+    uint64_t losses;   /* times contact was lost */
+    uint64_t held;     /* times a list was held back */
+    uint64_t faults;   /* bodies that are not what Consul sends */
+};
+void watch_stats(const struct watch *watch, struct watch_stats *out); /* Main. */
+
+/* {"live":true, "contact":true, "age_ms":12, "services":70, "pooled":64, "syncing":0,
+ *  "held":[{"service":"web","reason":"..."}], "denied":false, "last_error":"...", counters...}; age_ms is
+ * null before the first contact; a held list without "service" is the list of nodes. Main. */
 json_t *watch_status(const struct watch *watch);

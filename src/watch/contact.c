@@ -1,0 +1,79 @@
+/* Is what we have still true? While every sentinel's last answer was good and nothing has failed since the
+ * last success, the view is live; else it is as old as the last success. */
+#include "internal.h"
+
+#include "lictor/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void set_state(struct watch *watch, nstime stale_from)
+{
+    struct zone_state *state = watch->config.state;
+    nstime stale_for = watch->config.config->consul.stale_for;
+    bool endless = stale_from == NS_NEVER || stale_for >= NS_NEVER - stale_from;
+    atomic_store(&state->stale_from, stale_from);
+    atomic_store(&state->dead_from, endless ? NS_NEVER : stale_from + stale_for);
+}
+
+static const char *hint(int status)
+{
+    if (status == 403)
+        return " (the token: it needs service_prefix \"\" read and node_prefix \"\" read)";
+    return "";
+}
+
+/* Whatever came back while Consul was away has not told us so: ask all anew instead of waiting for backoffs.
+ */
+static void ask_again(struct watch *watch)
+{
+    const void *key;
+    void *value;
+    for (size_t i = 0; strmap_next(watch->services, &i, &key, NULL, &value);) {
+        struct subject *subject = value;
+        if (subject->blocked)
+            consul_watch_restart(subject->blocked);
+    }
+    sweep_request(watch);
+}
+
+void contact_update(struct watch *watch)
+{
+    bool lost = watch->failed;
+    for (size_t i = 0; i < SENTINELS; i++)
+        lost |= watch->failing[i];
+    nstime now = clock_boot();
+    if (lost && !watch->lost) {
+        watch->lost_at = watch->last_contact > 0 ? watch->last_contact : now;
+        watch->stats.losses++;
+        log_warn("watch: no contact with Consul: %s; %s", watch->error,
+                 watch->live ? "the last view is kept" : "there is no view of it in this process yet");
+    } else if (!lost && watch->lost) {
+        char away[32];
+        log_info("watch: contact with Consul again after %s", duration_format(now - watch->lost_at, away));
+        if (now - watch->lost_at > NS_PER_S)
+            ask_again(watch);
+    }
+    watch->lost = lost;
+    if (watch->live)
+        set_state(watch, lost ? watch->last_contact : NS_NEVER);
+}
+
+void contact_note(struct watch *watch, enum sentinel sentinel, const struct consul_response *response)
+{
+    /* A 200 from a server that has lost its leader is old news, however fresh it looks. */
+    bool good = response->status == 200 && response->known_leader;
+    if (good) {
+        watch->failed = false;
+        watch->last_contact = response->finished;
+    } else {
+        watch->failed = true;
+        watch->stats.failures++;
+        snprintf(watch->error, sizeof(watch->error), "%s%s",
+                 response->status == 200 ? "its server knows no leader" : response->error,
+                 hint(response->status));
+    }
+    if (sentinel != NO_SENTINEL)
+        watch->failing[sentinel] = !good;
+    contact_update(watch);
+}

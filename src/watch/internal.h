@@ -1,0 +1,153 @@
+/* What the files of watch/ share. Everything is main's unless it says builder. */
+#pragma once
+
+#include "belief.h"
+
+#include "lictor/strmap.h"
+#include "lictor/watch.h"
+
+#include <event2/event.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+/* Connections: 4 sentinels, the pool, and reads with what is left. */
+#define SENTINELS     4
+#define POOL_MAX      64
+#define READS_MAX     8
+#define READS_INITIAL 16
+#define READ_TIMEOUT  (30 * NS_PER_S)
+
+/* The blocked query with a short wait: a Consul that is silently gone is noticed within this and a bit more.
+ */
+#define HEARTBEAT_WAIT (10 * NS_PER_S)
+
+#define SWEEP_EVERY (300 * NS_PER_S)
+#define SWEEP_MIN   (5 * NS_PER_S)
+
+enum sentinel { SENTINEL_SERVICES, SENTINEL_NODES, SENTINEL_CRITICAL, SENTINEL_WARNING, NO_SENTINEL };
+
+enum read_mode { READ_STALE, READ_DEFAULT, READ_CONSISTENT };
+
+/* What is read as a whole: one service's health, or the list of nodes. */
+struct subject {
+    struct watch *watch;
+    char *key;  /* folded name; NULL: the nodes */
+    char *path; /* without a query string */
+    struct consul_watch
+        *blocked; /* in the pool (the nodes: always); NULL: read when something points at it */
+    struct consul_request *request;
+    struct event *timer; /* the next read, after a failure or when a hold ends */
+    TAILQ_ENTRY(subject) reads, canaries;
+    enum read_mode mode; /* of the next read */
+    enum read_mode sent; /* of the one under way */
+    bool listed;         /* in catalog/services */
+    bool seen;           /* judged at least once, or found not to be readable */
+    bool queued, again;  /* in the queue; to be queued when the present read is back */
+    bool awaits_canary;
+    bool asking_canary; /* the canary is being read for it */
+    bool removed;       /* freed with its last job */
+    unsigned jobs, failures;
+    enum belief_reason held;
+    struct belief_hold hold; /* builder */
+};
+TAILQ_HEAD(subjects, subject);
+
+struct watch {
+    struct watch_config config;
+    _Atomic unsigned refs; /* main's and one for each job */
+    bool stopped;
+    bool live;
+
+    struct subject nodes;
+    struct strmap *services; /* folded name -> struct subject */
+    size_t unseen, pooled, held;
+    struct consul_watch *lists[SENTINELS]; /* services, critical, warning; the nodes' is the subject's */
+    bool listed[SENTINELS];                /* the first one came in */
+    bool denied;                           /* catalog/services lost the canary */
+
+    struct subjects queue, waiting; /* for a read; for the canary */
+    unsigned reading;
+    struct consul_request *canary;
+    struct event *canary_timer;
+    unsigned canary_failures;
+
+    struct event *sweep_timer;
+    bool sweeping, sweep_again;
+    nstime sweep_started, sweep_took;
+
+    struct consul_request *self; /* /v1/agent/self */
+    struct event *self_timer;
+    unsigned self_failures;
+    bool datacenter_known;
+
+    bool failing[SENTINELS];
+    bool failed; /* something failed, and nothing succeeded since */
+    bool lost;
+    nstime last_contact;
+    nstime lost_at;
+    char error[256];
+    struct watch_stats stats;
+
+    /* Builder. */
+    struct belief belief;
+    struct strmap *names;             /* catalog/services as it was last: folded name -> struct listed */
+    struct strmap *checks[SENTINELS]; /* critical, warning */
+    bool flush_pending;
+    _Atomic bool publish; /* changes may be shown: there is a complete view, be it an old one */
+};
+
+/* --- watch.c ------------------------------------------------------------------------------------- */
+struct watch *watch_hold(struct watch *watch);
+void watch_release(struct watch *watch);
+/* Goes live when everything has come in. */
+void watch_check_complete(struct watch *watch);
+struct timeval watch_timeval(nstime delay);
+
+/* --- contact.c: freshness ------------------------------------------------------------------------ */
+void contact_note(struct watch *watch, enum sentinel sentinel, const struct consul_response *response);
+void contact_update(struct watch *watch);
+
+/* --- subject.c: reading services and nodes ------------------------------------------------------- */
+struct subject *subject_find(struct watch *watch, const char *key);
+/* A new one, unlisted and without a read. name: as registered. */
+struct subject *subject_new(struct watch *watch, const char *key, const char *name);
+void subject_start_nodes(struct watch *watch);
+/* Into the pool if there is room, else into the queue. */
+void subject_watch(struct subject *subject);
+void subject_read(struct subject *subject, enum read_mode mode, bool urgent);
+/* Once, after a delay; the last call counts. */
+void subject_read_later(struct subject *subject, nstime delay, enum read_mode mode);
+/* Gone from Consul: freed with its last job. */
+void subject_remove(struct subject *subject);
+void subject_free(struct subject *subject);
+void subject_stop(struct subject *subject);
+void subject_set_seen(struct subject *subject);
+/* Sends what may be sent. */
+void reads_pump(struct watch *watch);
+
+/* --- canary.c ------------------------------------------------------------------------------------ */
+void canary_await(struct subject *subject);
+void canary_stop(struct watch *watch);
+
+/* --- judge.c: bodies to the builder -------------------------------------------------------------- */
+/* Takes the response's body. */
+void judge_response(struct subject *subject, struct consul_response *response, bool consistent);
+/* An emptied list, confirmed, and what the canary showed. */
+void judge_emptied(struct subject *subject, bool known_leader, bool canary);
+/* Builder: the catalog has changed. */
+void judge_flush(struct watch *watch);
+
+/* --- sentinel.c: the lists that tell where to look ----------------------------------------------- */
+void sentinels_start(struct watch *watch);
+void sentinels_stop(struct watch *watch);
+
+/* --- sweep.c ------------------------------------------------------------------------------------- */
+void sweep_start(struct watch *watch);
+void sweep_stop(struct watch *watch);
+/* As soon as the rate allows. */
+void sweep_request(struct watch *watch);
+void sweep_queue_empty(struct watch *watch);
+
+/* --- datacenter.c -------------------------------------------------------------------------------- */
+void datacenter_ask(struct watch *watch);
+void datacenter_stop(struct watch *watch);

@@ -1,0 +1,194 @@
+/* A body goes to the builder, is parsed and compared there, and believed or not; main does what the verdict
+ * asks for. */
+#include "internal.h"
+
+#include "lictor/log.h"
+#include "lictor/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A body that is not what Consul sends: ask again, but not in a loop. */
+#define FAULT_RETRY (30 * NS_PER_S)
+
+struct judgement {
+    struct subject *subject;
+    struct buf body;
+    bool known_leader, consistent;
+    enum belief_canary canary;
+    /* What the builder found. */
+    struct belief_result result;
+    struct belief_facts facts;
+    bool faulty, changed, datacenter_known;
+    struct err err;
+};
+
+/* --- builder ------------------------------------------------------------------------------------- */
+
+static void run_flush(void *arg)
+{
+    struct watch *watch = arg;
+    watch->flush_pending = false;
+    if (atomic_load(&watch->publish))
+        watch->config.changed(watch->config.changed_arg);
+}
+
+static void flushed(void *arg)
+{
+    watch_release(arg);
+}
+
+/* Behind what is queued already: a burst of changes is published once. */
+void judge_flush(struct watch *watch)
+{
+    if (watch->flush_pending)
+        return;
+    watch->flush_pending = true;
+    builder_post(watch->config.builder, run_flush, flushed, watch_hold(watch));
+}
+
+static void run(void *arg)
+{
+    struct judgement *job = arg;
+    struct subject *subject = job->subject;
+    struct watch *watch = subject->watch;
+    struct catalog *catalog = watch->config.catalog;
+    struct catalog_update *update =
+        catalog_update_parse(catalog, subject->key, (const char *)job->body.data, job->body.len, &job->err);
+    buf_free(&job->body);
+    if (!update) {
+        job->faulty = true;
+        return;
+    }
+    struct catalog_facts found;
+    catalog_update_facts(update, &found);
+    job->facts = (struct belief_facts){
+        .had = found.had,
+        .has = found.has,
+        .view = subject->key ? found.view : 0,
+        .known_leader = job->known_leader,
+        .consistent = job->consistent,
+        .canary = job->canary,
+    };
+    if (subject->key && strcmp(subject->key, "consul") == 0 && found.has > 0)
+        watch->belief.canary_seen = true;
+    job->result = belief_judge(&watch->belief, &subject->hold, &job->facts, clock_boot());
+    if (job->result.verdict != BELIEF_APPLY) {
+        catalog_update_free(update);
+        return;
+    }
+    job->changed = catalog_update_apply(update) == 1;
+    job->datacenter_known = catalog_datacenter(catalog) != NULL;
+    if (job->changed)
+        judge_flush(watch);
+}
+
+/* --- main ---------------------------------------------------------------------------------------- */
+
+static const char *name_of(const struct subject *subject)
+{
+    return subject->key ? subject->key : "the list of nodes";
+}
+
+static void set_held(struct subject *subject, enum belief_reason reason)
+{
+    struct watch *watch = subject->watch;
+    watch->held += (reason != BELIEF_NO_REASON) - (subject->held != BELIEF_NO_REASON);
+    if (reason == BELIEF_NO_REASON && subject->held != BELIEF_NO_REASON)
+        log_info("watch: %s: not held any more", name_of(subject));
+    subject->held = reason;
+}
+
+static void hold(struct subject *subject, const struct belief_result *result,
+                 const struct belief_facts *facts)
+{
+    if (result->alarm) {
+        subject->watch->stats.held++;
+        /* A thousand services at once are one event: the first ones are named, the status has them all. */
+        if (subject->watch->held < 10)
+            log_error("watch: %s went from %u entries to %u; not believed yet: %s", name_of(subject),
+                      facts->had, facts->has, belief_reason_text(result->reason));
+    }
+    set_held(subject, result->reason);
+    subject_read_later(subject, result->again - clock_boot(), READ_CONSISTENT);
+}
+
+static void applied(struct subject *subject, const struct judgement *job)
+{
+    struct watch *watch = subject->watch;
+    set_held(subject, BELIEF_NO_REASON);
+    if (!subject->key) {
+        watch->datacenter_known |= job->datacenter_known;
+        if (job->changed && subject->seen)
+            sweep_request(watch); /* a node's address is in every instance without one of its own */
+    }
+    if (subject->key && !subject->listed && job->facts.has == 0)
+        subject_remove(subject);
+    else
+        subject_set_seen(subject);
+}
+
+static void faulty(struct subject *subject, const struct judgement *job)
+{
+    subject->watch->stats.faults++;
+    log_error("watch: %s: %s; what was known before is kept", name_of(subject), job->err.text);
+    subject_read_later(subject, FAULT_RETRY, READ_DEFAULT);
+    subject_set_seen(subject);
+}
+
+static void judged(void *arg)
+{
+    struct judgement *job = arg;
+    struct subject *subject = job->subject;
+    struct watch *watch = subject->watch;
+    subject->jobs--;
+    if (subject->removed) {
+        if (subject->jobs == 0)
+            subject_free(subject);
+    } else if (watch->stopped) {
+        /* nothing to do for what is being freed */
+    } else if (job->faulty) {
+        faulty(subject, job);
+    } else if (job->result.verdict == BELIEF_APPLY) {
+        applied(subject, job);
+    } else {
+        if (job->result.verdict == BELIEF_CONFIRM)
+            subject_read(subject, READ_CONSISTENT, true);
+        else if (job->result.verdict == BELIEF_CANARY)
+            canary_await(subject);
+        else
+            hold(subject, &job->result, &job->facts);
+        subject_set_seen(subject); /* the view has it, as it was */
+    }
+    free(job);
+    watch_release(watch);
+}
+
+static struct judgement *new_job(struct subject *subject)
+{
+    struct judgement *job = xcalloc(1, sizeof(*job));
+    job->subject = subject;
+    subject->jobs++;
+    watch_hold(subject->watch);
+    return job;
+}
+
+void judge_response(struct subject *subject, struct consul_response *response, bool consistent)
+{
+    struct judgement *job = new_job(subject);
+    job->body = *response->body; /* swapped out, not copied */
+    *response->body = (struct buf){0};
+    job->known_leader = response->known_leader;
+    job->consistent = consistent;
+    builder_post(subject->watch->config.builder, run, judged, job);
+}
+
+void judge_emptied(struct subject *subject, bool known_leader, bool canary)
+{
+    struct judgement *job = new_job(subject);
+    buf_puts(&job->body, "[]");
+    job->known_leader = known_leader;
+    job->consistent = true;
+    job->canary = canary ? CANARY_THERE : CANARY_NOT_THERE;
+    builder_post(subject->watch->config.builder, run, judged, job);
+}

@@ -1,0 +1,240 @@
+/* Services and the list of nodes: the pool of blocked queries, the queue of reads. */
+#include "internal.h"
+
+#include "lictor/log.h"
+#include "lictor/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* An error of this one alone, this many times in a row: the view goes live without it. */
+#define FAILURES_UNREADABLE 5
+
+/* --- life ---------------------------------------------------------------------------------------- */
+
+struct subject *subject_find(struct watch *watch, const char *key)
+{
+    return strmap_gets(watch->services, key);
+}
+
+static void timer_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct subject *subject = arg;
+    subject_read(subject, subject->mode, true);
+}
+
+void subject_read_later(struct subject *subject, nstime delay, enum read_mode mode)
+{
+    if (mode > subject->mode)
+        subject->mode = mode;
+    if (!subject->timer)
+        subject->timer = evtimer_new(subject->watch->config.base, timer_due, subject);
+    struct timeval after = watch_timeval(delay);
+    event_add(subject->timer, &after);
+}
+
+struct subject *subject_new(struct watch *watch, const char *key, const char *name)
+{
+    struct subject *subject = xcalloc(1, sizeof(*subject));
+    subject->watch = watch;
+    subject->key = xstrdup(key);
+    char *escaped = consul_escape(name);
+    subject->path = xasprintf("/v1/health/service/%s", escaped);
+    free(escaped);
+    strmap_puts(watch->services, key, subject);
+    watch->unseen++;
+    return subject;
+}
+
+void subject_free(struct subject *subject)
+{
+    free(subject->key);
+    free(subject->path);
+    free(subject);
+}
+
+void subject_set_seen(struct subject *subject)
+{
+    if (subject->seen)
+        return;
+    subject->seen = true;
+    if (subject->key)
+        subject->watch->unseen--;
+    watch_check_complete(subject->watch);
+}
+
+void subject_stop(struct subject *subject)
+{
+    struct watch *watch = subject->watch;
+    if (!watch)
+        return;
+    if (subject->blocked && subject->key)
+        watch->pooled--;
+    consul_watch_free(subject->blocked);
+    subject->blocked = NULL;
+    if (subject->request)
+        watch->reading--;
+    consul_cancel(subject->request);
+    subject->request = NULL;
+    if (subject->timer)
+        event_free(subject->timer);
+    subject->timer = NULL;
+    if (subject->queued)
+        TAILQ_REMOVE(&watch->queue, subject, reads);
+    subject->queued = false;
+    if (subject->awaits_canary)
+        TAILQ_REMOVE(&watch->waiting, subject, canaries);
+    subject->awaits_canary = false;
+}
+
+/* A place in the pool became free. */
+static void refill_pool(struct watch *watch)
+{
+    const void *key;
+    void *value;
+    for (size_t i = 0; watch->pooled < POOL_MAX && strmap_next(watch->services, &i, &key, NULL, &value);) {
+        struct subject *subject = value;
+        if (!subject->blocked && subject->listed)
+            subject_watch(subject);
+    }
+}
+
+void subject_remove(struct subject *subject)
+{
+    struct watch *watch = subject->watch;
+    bool pooled = subject->blocked != NULL;
+    subject_stop(subject);
+    subject_set_seen(subject);
+    strmap_removes(watch->services, subject->key);
+    subject->removed = true;
+    if (subject->jobs == 0)
+        subject_free(subject);
+    if (pooled)
+        refill_pool(watch);
+}
+
+/* --- blocked queries ----------------------------------------------------------------------------- */
+
+static void on_change(void *arg, struct consul_response *response, bool changed)
+{
+    struct subject *subject = arg;
+    contact_note(subject->watch, subject->key ? NO_SENTINEL : SENTINEL_NODES, response);
+    if (response->status == 200) {
+        subject->failures = 0;
+        if (changed)
+            judge_response(subject, response, false);
+    } else if (response->status > 0 && ++subject->failures >= FAILURES_UNREADABLE && subject->key) {
+        subject_set_seen(subject);
+    }
+}
+
+static void block(struct subject *subject)
+{
+    struct consul_watch_options options = {.path = subject->path, .consistency = "stale"};
+    subject->blocked = consul_watch_new(subject->watch->config.client, &options, on_change, subject);
+}
+
+void subject_start_nodes(struct watch *watch)
+{
+    watch->nodes.watch = watch;
+    watch->nodes.path = xstrdup("/v1/catalog/nodes");
+    block(&watch->nodes);
+}
+
+void subject_watch(struct subject *subject)
+{
+    struct watch *watch = subject->watch;
+    if (subject->blocked)
+        return;
+    if (watch->pooled < POOL_MAX) {
+        watch->pooled++;
+        block(subject); /* its first answer is the first read */
+    } else {
+        subject_read(subject, subject->seen ? READ_DEFAULT : READ_STALE, false);
+    }
+}
+
+/* --- reads --------------------------------------------------------------------------------------- */
+
+void subject_read(struct subject *subject, enum read_mode mode, bool urgent)
+{
+    struct watch *watch = subject->watch;
+    if (mode > subject->mode)
+        subject->mode = mode;
+    if (subject->request) {
+        subject->again = true;
+        return;
+    }
+    if (subject->queued && urgent)
+        TAILQ_REMOVE(&watch->queue, subject, reads);
+    else if (subject->queued)
+        return;
+    subject->queued = true;
+    if (urgent)
+        TAILQ_INSERT_HEAD(&watch->queue, subject, reads);
+    else
+        TAILQ_INSERT_TAIL(&watch->queue, subject, reads);
+    reads_pump(watch);
+}
+
+static void read_done(void *arg, struct consul_response *response)
+{
+    struct subject *subject = arg;
+    struct watch *watch = subject->watch;
+    subject->request = NULL;
+    watch->reading--;
+    contact_note(watch, NO_SENTINEL, response);
+    if (response->status == 200) {
+        subject->failures = 0;
+        if (!subject->again)
+            subject->mode = READ_STALE;
+        judge_response(subject, response, subject->sent == READ_CONSISTENT);
+        if (subject->again)
+            subject_read(subject, READ_DEFAULT, true);
+    } else {
+        if (response->status > 0 && subject->failures >= FAILURES_UNREADABLE)
+            subject_set_seen(subject);
+        subject_read_later(subject, consul_backoff(subject->failures++, response->status), subject->mode);
+    }
+    subject->again = false;
+    reads_pump(watch);
+}
+
+static void send_read(struct subject *subject)
+{
+    static const char *const queries[] = {
+        [READ_STALE] = "?stale", [READ_DEFAULT] = "", [READ_CONSISTENT] = "?consistent"};
+    struct watch *watch = subject->watch;
+    TAILQ_REMOVE(&watch->queue, subject, reads);
+    subject->queued = false;
+    subject->sent = subject->mode;
+    char *path = xasprintf("%s%s", subject->path, queries[subject->sent]);
+    watch->reading++;
+    watch->stats.reads++;
+    subject->request = consul_send(
+        watch->config.client,
+        &(struct consul_options){.method = "GET", .path = path, .timeout = READ_TIMEOUT}, read_done, subject);
+    free(path);
+}
+
+/* The lists of checks come first: a check that changes after them is in their next difference, so no service
+ * may be read before. */
+static bool may_read(const struct watch *watch)
+{
+    return watch->listed[SENTINEL_CRITICAL] && watch->listed[SENTINEL_WARNING];
+}
+
+void reads_pump(struct watch *watch)
+{
+    unsigned limit = watch->live ? READS_MAX : READS_INITIAL;
+    unsigned left = WATCH_CONNECTIONS - SENTINELS - 1 - (unsigned)watch->pooled; /* 1: the canary */
+    if (limit > left)
+        limit = left;
+    if (watch->stopped || !may_read(watch))
+        return;
+    while (watch->reading < limit && !TAILQ_EMPTY(&watch->queue))
+        send_read(TAILQ_FIRST(&watch->queue));
+    if (watch->reading == 0)
+        sweep_queue_empty(watch);
+}

@@ -1,0 +1,162 @@
+#include "internal.h"
+
+#include "lists.h"
+
+#include "lictor/log.h"
+#include "lictor/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- life ---------------------------------------------------------------------------------------- */
+
+struct timeval watch_timeval(nstime delay)
+{
+    if (delay < 0)
+        delay = 0;
+    return (struct timeval){.tv_sec = delay / NS_PER_S, .tv_usec = delay % NS_PER_S / NS_PER_US};
+}
+
+struct watch *watch_new(const struct watch_config *config)
+{
+    struct watch *watch = xcalloc(1, sizeof(*watch));
+    watch->config = *config;
+    atomic_init(&watch->refs, 1);
+    atomic_init(&watch->publish, !atomic_load(&config->state->held));
+    watch->datacenter_known = config->config->consul.datacenter != NULL;
+    watch->services = strmap_new();
+    watch->names = strmap_new();
+    TAILQ_INIT(&watch->queue);
+    TAILQ_INIT(&watch->waiting);
+    sentinels_start(watch);
+    subject_start_nodes(watch);
+    sweep_start(watch);
+    datacenter_ask(watch);
+    return watch;
+}
+
+void watch_configure(struct watch *watch, const struct config *config)
+{
+    watch->config.config = config;
+    contact_update(watch);
+}
+
+struct watch *watch_hold(struct watch *watch)
+{
+    atomic_fetch_add(&watch->refs, 1);
+    return watch;
+}
+
+static void free_subject(void *subject)
+{
+    subject_free(subject);
+}
+
+/* Always on main: jobs release in their `done`. */
+void watch_release(struct watch *watch)
+{
+    if (atomic_fetch_sub(&watch->refs, 1) != 1)
+        return;
+    strmap_free(watch->services, free_subject);
+    free(watch->nodes.path);
+    services_list_free(watch->names);
+    for (size_t i = 0; i < SENTINELS; i++)
+        checks_list_free(watch->checks[i]);
+    free(watch);
+}
+
+void watch_free(struct watch *watch)
+{
+    if (!watch)
+        return;
+    watch->stopped = true;
+    sentinels_stop(watch);
+    sweep_stop(watch);
+    datacenter_stop(watch);
+    canary_stop(watch);
+    const void *key;
+    void *subject;
+    for (size_t i = 0; strmap_next(watch->services, &i, &key, NULL, &subject);)
+        subject_stop(subject);
+    subject_stop(&watch->nodes);
+    watch_release(watch);
+}
+
+/* --- the first complete view --------------------------------------------------------------------- */
+
+static void run_first(void *arg)
+{
+    struct watch *watch = arg;
+    watch->config.changed(watch->config.changed_arg);
+}
+
+static void first_published(void *arg)
+{
+    struct watch *watch = arg;
+    if (!watch->stopped)
+        atomic_store(&watch->config.state->held, false);
+    watch_release(watch);
+}
+
+void watch_check_complete(struct watch *watch)
+{
+    if (watch->live || watch->stopped || watch->unseen > 0 || !watch->nodes.seen || !watch->datacenter_known)
+        return;
+    for (size_t i = 0; i < SENTINELS; i++)
+        if (!watch->listed[i] && i != SENTINEL_NODES)
+            return;
+    watch->live = true;
+    atomic_store(&watch->publish, true);
+    log_info("watch: the view of Consul is complete: %zu services, %zu of them on blocked queries",
+             strmap_count(watch->services), watch->pooled);
+    contact_update(watch);
+    builder_post(watch->config.builder, run_first, first_published, watch_hold(watch));
+}
+
+/* --- for others ---------------------------------------------------------------------------------- */
+
+bool watch_live(const struct watch *watch)
+{
+    return watch->live;
+}
+
+nstime watch_last_contact(const struct watch *watch)
+{
+    return watch->last_contact;
+}
+
+void watch_stats(const struct watch *watch, struct watch_stats *out)
+{
+    *out = watch->stats;
+}
+
+static void append_held(json_t *list, const struct subject *subject)
+{
+    if (subject->held == BELIEF_NO_REASON)
+        return;
+    json_t *item = json_pack("{s:s}", "reason", belief_reason_text(subject->held));
+    if (subject->key)
+        json_object_set_new(item, "service", json_string(subject->key));
+    json_array_append_new(list, item);
+}
+
+json_t *watch_status(const struct watch *watch)
+{
+    json_t *held = json_array();
+    append_held(held, &watch->nodes);
+    const void *key;
+    void *subject;
+    for (size_t i = 0; strmap_next(watch->services, &i, &key, NULL, &subject);)
+        append_held(held, subject);
+    const struct watch_stats *stats = &watch->stats;
+    nstime age = clock_boot() - watch->last_contact;
+    return json_pack("{s:b, s:b, s:o, s:I, s:I, s:I, s:o, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "live",
+                     (int)watch->live, "contact", (int)(watch->last_contact > 0 && !watch->lost), "age_ms",
+                     watch->last_contact > 0 ? json_integer(age / NS_PER_MS) : json_null(), "services",
+                     (json_int_t)strmap_count(watch->services), "pooled", (json_int_t)watch->pooled,
+                     "syncing", (json_int_t)watch->unseen, "held", held, "denied", (int)watch->denied,
+                     "last_error", watch->error, "reads", (json_int_t)stats->reads, "sweeps",
+                     (json_int_t)stats->sweeps, "failures", (json_int_t)stats->failures, "losses",
+                     (json_int_t)stats->losses, "held_total", (json_int_t)stats->held, "faults",
+                     (json_int_t)stats->faults);
+}
