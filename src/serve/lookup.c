@@ -221,7 +221,7 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
     if (found.cut && !(chain->query->type == DNS_DS && found.cut == found.exact)) {
         if (!chain->reply->answers)
             chain->reply->authoritative = false;
-        more_referral(chain->reply, chain->query, chain->env->rng, chain->zone, found.cut,
+        more_referral(chain->reply, chain->env->rng, chain->zone, found.cut,
                       suffix_at(chain, found.cut_labels));
         return false;
     }

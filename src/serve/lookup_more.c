@@ -73,21 +73,16 @@ static void add_glue(struct reply *reply, struct rng *rng, const struct zone *zo
     }
 }
 
-void more_referral(struct reply *reply, const struct query *query, struct rng *rng, const struct zone *zone,
+void more_referral(struct reply *reply, struct rng *rng, const struct zone *zone,
                    const struct zone_owner *cut, size_t cut_at)
 {
     struct piece_window window;
     size_t from = reply->pos;
-    const struct piece *ds = query->dnssec_ok ? zone_owner_get(cut, DNS_DS) : NULL;
     if (!reply_rrset(reply, &reply->authority, zone_owner_get(cut, DNS_NS), rng, cut_at, 0, &window)) {
         reply->truncated = true;
         return;
     }
     size_t end = reply->pos;
-    if (ds && !reply_rrset(reply, &reply->authority, ds, rng, cut_at, 0, &window)) {
-        reply->truncated = true;
-        return;
-    }
     add_glue(reply, rng, zone, reply->out + cut_at, true, from, end);
     if (!reply->truncated)
         add_glue(reply, rng, zone, reply->out + cut_at, false, from, end);

@@ -9,5 +9,5 @@ void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zon
                     size_t from);
 
 /* The NS of a zone cut, whose name stands at out[cut_at], and its glue. */
-void more_referral(struct reply *reply, const struct query *query, struct rng *rng, const struct zone *zone,
+void more_referral(struct reply *reply, struct rng *rng, const struct zone *zone,
                    const struct zone_owner *cut, size_t cut_at);
