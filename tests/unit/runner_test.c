@@ -41,6 +41,7 @@ static const char script[] =
 
 struct fixture {
     char dir[64], config_path[96];
+    int port;
     struct config *config;
     struct runner *runner;
     struct event_base *base;
@@ -156,7 +157,7 @@ static void write_config(struct fixture *f, const char *more)
 {
     FILE *file = fopen(f->config_path, "w");
     assert_non_null(file);
-    fprintf(file, "node = \"ns1\"\nlisten = {\"127.0.0.1:18653\"}\nworkers = 3\n");
+    fprintf(file, "node = \"ns1\"\nlisten = {\"127.0.0.1:%d\"}\nworkers = 3\n", f->port);
     static const struct {
         const char *name, *when, *more;
     } actions[] = {
@@ -183,6 +184,17 @@ static struct config *load_config(const struct fixture *f)
     return config;
 }
 
+static int free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
 static int setup_files(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
@@ -194,6 +206,7 @@ static int setup_files(void **state)
     chmod(path_of(f, "script"), 0755);
     write_file(path_of(f, "nowhere"), "#!/bin/sh\n"); /* there when the configuration is checked */
     chmod(path_of(f, "nowhere"), 0755);
+    f->port = free_port();
     write_config(f, "");
     f->config = load_config(f);
     *state = f;
@@ -591,13 +604,13 @@ static void sockets_are_passed_and_not_kept(void **state)
     struct sockaddr_in bound;
     socklen_t len = sizeof(bound);
     getsockname(listen.tcp[0], (struct sockaddr *)&bound, &len);
-    assert_int_equal(ntohs(bound.sin_port), 18653);
+    assert_int_equal(ntohs(bound.sin_port), f->port);
 
     /* a second runner cannot have them, and says so */
     struct runner *second = runner_start(f->config, &err);
     struct server_listen again;
     assert_int_equal(runner_bind(second, f->config, &again, &err), -1);
-    assert_non_null(strstr(err.text, "18653"));
+    assert_non_null(strstr(err.text, "is taken"));
 
     /* once the daemon's are closed the port refuses, although the runner lives */
     for (unsigned i = 0; i < f->config->workers; i++) {
