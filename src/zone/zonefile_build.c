@@ -187,9 +187,11 @@ static int put(const struct collection *collection, struct zone_edit *edit, cons
     return result ? err_prefix(err, "%s:%d", first->file, first->line) : 0;
 }
 
-struct zone *collection_build(const struct collection *collection, enum zone_kind kind,
-                              struct zone_state *state, struct err *err)
+struct zone *collection_build(struct collection *collection, enum zone_kind kind, struct zone_state *state,
+                              struct err *err)
 {
+    strmap_free(collection->index, NULL); /* a large zone needs the memory for itself now */
+    collection->index = NULL;
     struct zone_edit *edit = zone_edit_new(collection->apex, kind, state, NULL, NULL);
     struct rdata *rdata = NULL;
     size_t cap = 0;

@@ -11,6 +11,6 @@ void collection_free(struct collection *collection);
 /* owner: lower-case. file is kept, not copied. */
 void collection_add(struct collection *collection, const uint8_t *owner, uint16_t type, uint32_t ttl,
                     const uint8_t *rdata, size_t len, const char *file, int line);
-/* Returns the zone, or NULL with err (`file:line: ...`). */
-struct zone *collection_build(const struct collection *collection, enum zone_kind kind,
-                              struct zone_state *state, struct err *err);
+/* Returns the zone, or NULL with err (`file:line: ...`). Nothing can be added afterwards. */
+struct zone *collection_build(struct collection *collection, enum zone_kind kind, struct zone_state *state,
+                              struct err *err);

@@ -58,7 +58,8 @@ struct modifier {
     char base;
 };
 
-/* Reads "{offset[,width[,base]]}"; *at stands on the brace and is moved behind the other one. */
+/* Reads "{offset[,width[,base]]}"; *at stands on the brace; if all is well it is moved
+ * behind the other one. */
 static bool parse_modifier(const char **at, struct modifier *out)
 {
     const char *c = *at + 1;
@@ -77,8 +78,10 @@ static bool parse_modifier(const char **at, struct modifier *out)
             return false;
         c += 2;
     }
+    if (*c != '}')
+        return false;
     *at = c + 1;
-    return *c == '}';
+    return true;
 }
 
 static int put_number(const char **at, uint32_t number, struct buf *out, struct err *err)

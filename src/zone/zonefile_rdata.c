@@ -7,6 +7,7 @@
 #include <ldns/ldns.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define TTL_MAX INT64_C(2147483647)
 
@@ -28,8 +29,8 @@ void rdata_reader_origin(struct rdata_reader *reader, const uint8_t *origin)
 int rdata_type(const char *text)
 {
     int type = dns_type_parse(text);
-    if (type >= 0)
-        return type;
+    if (type >= 0 || !strncasecmp(text, "TYPE", 4))
+        return type; /* ldns would take TYPE65537 for TYPE1 */
     type = (int)ldns_get_rr_type_by_name(text);
     return type ? type : -1;
 }
@@ -46,6 +47,7 @@ int ttl_parse(const char *text, uint32_t *out)
         uint32_t seconds;
     } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
     int64_t total = 0;
+    bool bare = !text[strspn(text, "0123456789")]; /* then no unit is wanted, else after each number */
     if (!*text)
         return -1;
     while (*text) {
@@ -57,7 +59,7 @@ int ttl_parse(const char *text, uint32_t *out)
             if (number > TTL_MAX)
                 return -1;
         }
-        int64_t seconds = *text ? 0 : 1;
+        int64_t seconds = bare;
         for (size_t i = 0; *text && i < sizeof(units) / sizeof(units[0]); i++)
             if (tolower((unsigned char)*text) == units[i].unit)
                 seconds = units[i].seconds;
@@ -133,7 +135,7 @@ static int check_numbers(uint16_t type, const char *text, struct err *err)
         char field[32];
         uint32_t seconds;
         text = next_field(text, field, sizeof(field));
-        uint64_t max = 0;
+        uint64_t min = 0, max = 0;
         switch (ldns_rr_descriptor_field_type(fields, i)) {
         case LDNS_RDF_TYPE_INT8:
             max = UINT8_MAX;
@@ -154,16 +156,22 @@ static int check_numbers(uint16_t type, const char *text, struct err *err)
         case LDNS_RDF_TYPE_TAG:
         case LDNS_RDF_TYPE_TYPE:
         case LDNS_RDF_TYPE_ALG:
-        case LDNS_RDF_TYPE_CERT_ALG:
             continue;
+        case LDNS_RDF_TYPE_CERT_ALG: /* 0 makes ldns 1.8 lose memory; it is reserved (RFC 4398 section 2.1) */
+            if (isalpha((unsigned char)*field))
+                continue;
+            min = 1;
+            max = UINT16_MAX;
+            break;
         default:
             return 0; /* a field that may take several words: what follows has no fixed place */
         }
         size_t digits = strspn(field, "0123456789");
-        if (!digits || field[digits] || digits > 10 || strtoull(field, NULL, 10) > max)
+        uint64_t number = digits && !field[digits] && digits <= 10 ? strtoull(field, NULL, 10) : UINT64_MAX;
+        if (number < min || number > max)
             return err_set(err,
-                           "`%s` is no number from 0 to %llu, which field %zu must be; write it like: %s",
-                           field, (unsigned long long)max, i + 1, example(type));
+                           "`%s` is no number from %u to %llu, which field %zu must be; write it like: %s",
+                           field, (unsigned)min, (unsigned long long)max, i + 1, example(type));
     }
     return 0;
 }
@@ -183,10 +191,80 @@ static int explain(uint16_t type, const char *text, ldns_status status, struct e
                    ldns_get_errorstr_by_id(status), example(type));
 }
 
+/* The record that these octets make, or NULL if they are malformed for its type. Freed with ldns_rr_free. */
+static ldns_rr *wire_record(uint16_t type, const uint8_t *rdata, size_t len)
+{
+    uint8_t head[11] = {0, (uint8_t)(type >> 8), (uint8_t)type, 0, DNS_IN, 0, 0, 0,
+                        0, (uint8_t)(len >> 8),  (uint8_t)len};
+    struct buf wire = {0};
+    buf_append(&wire, head, sizeof(head));
+    buf_append(&wire, rdata, len);
+    ldns_rr *rr = NULL;
+    size_t at = 0;
+    if (ldns_wire2rr(&rr, wire.data, wire.len, &at, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
+        rr = NULL;
+    buf_free(&wire);
+    return rr;
+}
+
+/* An rdf holds its field as it stands on the wire. */
+static void append_fields(const ldns_rr *rr, struct buf *out)
+{
+    for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
+        const ldns_rdf *field = ldns_rr_rdf(rr, i);
+        buf_append(out, ldns_rdf_data(field), ldns_rdf_size(field));
+    }
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* "LENGTH HEX ..." (RFC 3597 section 5). ldns is lenient about what known types have too much of. */
+static int read_generic(uint16_t type, const char *text, struct buf *out, struct err *err)
+{
+    char *at;
+    size_t before = out->len;
+    unsigned long len = strtoul(text, &at, 10);
+    bool valid = isdigit((unsigned char)*text) && len <= UINT16_MAX;
+    while (valid && *at) {
+        if (*at == ' ') {
+            at++;
+            continue;
+        }
+        int high = hex_digit(at[0]), low = hex_digit(at[1]);
+        valid = high >= 0 && low >= 0;
+        if (valid) {
+            uint8_t octet = (uint8_t)(high << 4 | low);
+            buf_append(out, &octet, 1);
+            at += 2;
+        }
+    }
+    if (!valid || out->len - before != len)
+        return err_set(
+            err, "`\\# %.100s` is not a length and so many octets in hex; write it like: \\# 3 010203", text);
+
+    struct buf known = {0};
+    ldns_rr *rr = wire_record(type, out->data + before, len);
+    if (rr)
+        append_fields(rr, &known);
+    bool same = rr && known.len == len && (!len || !memcmp(known.data, out->data + before, len));
+    ldns_rr_free(rr);
+    buf_free(&known);
+    char name[16];
+    if (!same)
+        return err_set(err, "`\\# %.100s` is no data of type %s; write it like: %s", text,
+                       dns_type_text(type, name), example(type));
+    return 0;
+}
+
 int rdata_read(struct rdata_reader *reader, uint16_t type, const char *text, struct buf *out, struct err *err)
 {
-    bool generic = !strncmp(text, "\\#", 2) && (text[2] == ' ' || !text[2]);
-    if (!generic && check_numbers(type, text, err))
+    if (!strncmp(text, "\\# ", 3))
+        return read_generic(type, text + 3, out, err);
+    if (check_numbers(type, text, err))
         return -1;
     /* The owner, TTL and class were read already: ldns is given the shortest that it takes. */
     reader->line.len = 0;
@@ -197,11 +275,7 @@ int rdata_read(struct rdata_reader *reader, uint16_t type, const char *text, str
     ldns_status status = ldns_rr_new_frm_str(&rr, buf_str(&reader->line), 0, reader->origin, NULL);
     if (status != LDNS_STATUS_OK)
         return explain(type, text, status, err);
-    /* An rdf holds its field as it stands on the wire. */
-    for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
-        const ldns_rdf *field = ldns_rr_rdf(rr, i);
-        buf_append(out, ldns_rdf_data(field), ldns_rdf_size(field));
-    }
+    append_fields(rr, out);
     ldns_rr_free(rr);
     return 0;
 }
@@ -219,18 +293,9 @@ static void print_generic(uint16_t type, const uint8_t *rdata, uint16_t len, str
 /* The record as ldns writes it, or NULL; freed with free(). */
 static char *ldns_text(uint16_t type, const uint8_t *rdata, uint16_t len)
 {
-    uint8_t head[11] = {0, (uint8_t)(type >> 8), (uint8_t)type, 0, DNS_IN, 0, 0, 0,
-                        0, (uint8_t)(len >> 8),  (uint8_t)len};
-    struct buf wire = {0};
-    buf_append(&wire, head, sizeof(head));
-    buf_append(&wire, rdata, len);
-    ldns_rr *rr = NULL;
-    size_t at = 0;
-    char *text = NULL;
-    if (ldns_wire2rr(&rr, wire.data, wire.len, &at, LDNS_SECTION_ANSWER) == LDNS_STATUS_OK)
-        text = ldns_rr2str_fmt(ldns_output_format_nocomments, rr);
+    ldns_rr *rr = wire_record(type, rdata, len);
+    char *text = rr ? ldns_rr2str_fmt(ldns_output_format_nocomments, rr) : NULL;
     ldns_rr_free(rr);
-    buf_free(&wire);
     return text;
 }
 

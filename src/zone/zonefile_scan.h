@@ -8,9 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ENTRY_TOKENS 16           /* so many tokens are told apart; of the others only the text counts */
-#define ENTRY_MAX    (512 * 1024) /* octets: the longest RDATA, every octet of it written as \DDD, is 256 KiB \
-                                   */
+#define ENTRY_TOKENS 16 /* so many tokens are told apart; of the others only the text counts */
+#define ENTRY_MAX \
+    (512 * 1024) /* octets: the longest RDATA, every octet of it written as \DDD, is 256 KiB \
+                  */
 
 struct scan {
     const char *name; /* of the file, for messages */
