@@ -1,0 +1,100 @@
+/* The daemon: what there is, who owns it, and the order in which it starts and ends. Everything here is
+ * main's, unless a line says otherwise. */
+#pragma once
+
+#include "inspection.h"
+#include "instance.h"
+#include "publisher.h"
+#include "turns.h"
+#include "zones.h"
+
+#include "lictor/action.h"
+#include "lictor/builder.h"
+#include "lictor/catalog.h"
+#include "lictor/config.h"
+#include "lictor/consul.h"
+#include "lictor/control.h"
+#include "lictor/gate.h"
+#include "lictor/role.h"
+#include "lictor/runner.h"
+#include "lictor/serve.h"
+#include "lictor/watch.h"
+
+#include <stdbool.h>
+
+struct event;
+
+/* An unchanged view is saved again this often, since a restart goes by its age. */
+#define VIEW_CONFIRM_INTERVAL (60 * NS_PER_S)
+
+struct daemon {
+    struct config *config;
+    struct runner *runner;
+    struct event_base *base;
+    struct turns *turns;
+    struct event *signals[4];
+    struct event *second; /* what is looked at each second: texts, view */
+    nstime started;
+
+    struct builder *builder;
+    struct instance instance;      /* after start the builder's: it fsyncs */
+    _Atomic uint64_t epoch_seen;   /* main writes */
+    struct publisher publisher;    /* builder */
+    struct inspection *inspection; /* builder */
+    struct catalog *catalog;       /* builder */
+    bool view_dirty;               /* builder: changed since it was saved */
+    nstime view_saved;             /* builder: the confirmation that the saved one carries */
+    _Atomic nstime
+        view_confirmed; /* CLOCK_REALTIME of the last contact of a live view; 0: never. Main writes */
+    char *view_path;
+
+    struct snapshot_slot slot;
+    struct gate gate;
+    struct zone_state services_state;
+    struct hosted_zones *zones;
+    bool zones_loaded;  /* the first load has ended */
+    bool view_restored; /* a view from disk is being served */
+
+    struct acl *inspect_from;
+    struct server *server;
+    struct consul_client *watch_client, *election_client;
+    struct watch *watch;
+    struct role *role;
+    struct action_engine *actions;
+    struct control *control;
+
+    bool stopping;
+    int exit_code;
+};
+
+/* Everything up to the running loop. config belongs to the daemon from now on. Returns 0, or -1 with err. */
+int daemon_start(struct daemon *daemon, struct config *config, struct err *err);
+/* Runs until a signal or a fault ends it. Returns the exit code. */
+int daemon_run(struct daemon *daemon);
+/* Frees what there is, in the order that the ownership asks for; also after a failed start. */
+void daemon_free(struct daemon *daemon);
+
+/* Begins the end: hand-over first, then everything else. */
+void daemon_stop(struct daemon *daemon, int exit_code, const char *reason);
+
+/* --- texts.c: what is shown by dig and in replies -------------------------------------------------- */
+
+/* Sends the present state of role, members, view and zones to the builder: `lictor.`, EDE 20's text, NS of
+ * the `consul.` zone. Cheap when nothing has changed. */
+void daemon_refresh_texts(struct daemon *daemon);
+
+/* --- view.c: the health view from and to the disk, and what follows a change of it ------------------ */
+
+/* At start, on main before the builder has work: the view saved last, if there is one, marked stale. */
+void daemon_restore_view(struct daemon *daemon);
+/* watch_changed_fn. Builder. */
+void daemon_view_changed(void *arg);
+/* Builder tick: saves what has changed. */
+void daemon_save_view(void *arg);
+/* Builder tick: new orders for weighted RRsets that were asked. */
+void daemon_redraw_orders(void *arg);
+
+/* --- reload.c --------------------------------------------------------------------------------------- */
+
+/* control_view.reload and SIGHUP: the whole new configuration, or nothing. */
+void daemon_reload(void *arg, void (*done)(void *done_arg, const char *error), void *done_arg);

@@ -1,0 +1,160 @@
+/* The health view: published when it changes, saved for the next start, told to the triggers and to
+ * `lictor.`. Builder thread, but for the restoring at start. */
+#include "daemon.h"
+
+#include "lictor/log.h"
+#include "lictor/statefile.h"
+#include "lictor/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KIND    "view"
+#define VERSION 1
+
+/* --- what follows a change ------------------------------------------------------------------------ */
+
+static void append_line(void *arg, const char *text)
+{
+    struct buf *lines = arg;
+    buf_printf(lines, "%s%s", lines->len ? "\n" : "", text);
+}
+
+/* What a service is, for triggers: the worst that still answers counts, and `critical` only when nothing
+ * does. */
+static enum config_status service_status(const struct catalog *catalog, const char *service)
+{
+    struct catalog_health health;
+    if (!catalog_service_health(catalog, service, &health) || !health.instances)
+        return STATUS_ABSENT;
+    if (health.critical == health.instances)
+        return STATUS_CRITICAL;
+    return health.warning || health.critical ? STATUS_WARNING : STATUS_PASSING;
+}
+
+struct observed {
+    struct observed *next;
+    enum config_status status;
+    char service[];
+};
+
+struct changes {
+    struct daemon *daemon;
+    struct observed *observed;
+};
+
+static void on_changed_service(void *arg, const char *service)
+{
+    struct changes *changes = arg;
+    struct daemon *daemon = changes->daemon;
+    struct buf lines = {0};
+    char *name = xasprintf("%s.health", service);
+    catalog_health_text(daemon->catalog, service, append_line, &lines);
+    inspection_put(daemon->inspection, name, buf_str(&lines));
+    buf_free(&lines);
+    free(name);
+
+    struct observed *o = xmalloc(sizeof *o + strlen(service) + 1);
+    o->next = changes->observed;
+    o->status = service_status(daemon->catalog, service);
+    strcpy(o->service, service);
+    changes->observed = o;
+}
+
+/* Main: a view that is not live and complete triggers nothing (it may be a saved one, or half of one). */
+static void tell_triggers(void *arg)
+{
+    struct changes *changes = arg;
+    struct daemon *daemon = changes->daemon;
+    for (struct observed *o = changes->observed, *next; o; o = next) {
+        next = o->next;
+        if (daemon->watch && watch_live(daemon->watch) && !daemon->stopping)
+            action_service(daemon->actions, o->service, o->status,
+                           atomic_load_explicit(&daemon->gate.epoch, memory_order_relaxed));
+        free(o);
+    }
+    free(changes);
+}
+
+void daemon_view_changed(void *arg)
+{
+    struct daemon *daemon = arg;
+    struct zone *zones[CATALOG_ZONES_MAX];
+    size_t count = catalog_take_zones(daemon->catalog, zones);
+    for (size_t i = 0; i < count; i++)
+        publisher_put(&daemon->publisher, zones[i]);
+    daemon->view_dirty = true;
+
+    struct changes *changes = xmalloc(sizeof *changes);
+    *changes = (struct changes){daemon, NULL};
+    catalog_take_changed(daemon->catalog, on_changed_service, changes);
+    inspection_publish(daemon->inspection);
+    builder_to_main(daemon->builder, tell_triggers, changes);
+}
+
+void daemon_redraw_orders(void *arg)
+{
+    static struct rng rng; /* the builder's own */
+    struct daemon *daemon = arg;
+    struct zone *zones[CATALOG_ZONES_MAX];
+    if (!rng.s[0] && !rng.s[1])
+        rng_seed(&rng);
+    if (!catalog_redraw(daemon->catalog, &rng))
+        return;
+    size_t count = catalog_take_zones(daemon->catalog, zones);
+    for (size_t i = 0; i < count; i++)
+        publisher_put(&daemon->publisher, zones[i]);
+}
+
+/* --- to and from the disk ------------------------------------------------------------------------- */
+
+void daemon_save_view(void *arg)
+{
+    struct daemon *daemon = arg;
+    struct buf text = {0};
+    struct err err;
+    nstime contact = atomic_load(&daemon->view_confirmed);
+    if (!contact || (!daemon->view_dirty && contact < daemon->view_saved + VIEW_CONFIRM_INTERVAL))
+        return;
+    catalog_save(daemon->catalog, contact, &text);
+    if (statefile_write(daemon->view_path, KIND, VERSION, text.data, text.len, &err)) {
+        log_error("view: not saved for the next start: %s", err.text);
+    } else {
+        daemon->view_dirty = false;
+        daemon->view_saved = contact;
+    }
+    buf_free(&text);
+}
+
+/* Marks the restored view stale as of its last contact with Consul. A time in the future counts as now. */
+static void set_age(struct daemon *daemon, nstime as_of)
+{
+    nstime age = clock_real() - as_of;
+    if (age < 0)
+        age = 0;
+    nstime stale_from = clock_boot() - age;
+    atomic_store(&daemon->services_state.stale_from, stale_from);
+    atomic_store(&daemon->services_state.dead_from, stale_from + daemon->config->consul.stale_for);
+
+    char text[32];
+    log_info("view: restored from disk, %s old; its answers carry EDE 3 until Consul has been read",
+             duration_format(age, text));
+}
+
+void daemon_restore_view(struct daemon *daemon)
+{
+    struct buf text = {0};
+    struct err err;
+    nstime as_of;
+    int result = statefile_read(daemon->view_path, KIND, VERSION, &text, &err);
+    if (result == 0)
+        result = catalog_restore(daemon->catalog, (const char *)text.data, text.len, &as_of, &err);
+    if (result < 0)
+        log_error("view: the saved one is of no use: %s", err.text);
+    if (result == 0) {
+        daemon->view_restored = true;
+        atomic_store(&daemon->services_state.held, false);
+        set_age(daemon, as_of);
+    }
+    buf_free(&text);
+}

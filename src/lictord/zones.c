@@ -1,0 +1,357 @@
+#include "zones.h"
+
+#include "lictor/log.h"
+#include "lictor/statefile.h"
+#include "lictor/xalloc.h"
+#include "lictor/zonefile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define KIND    "zone"
+#define VERSION 1
+
+enum source { SOURCE_NONE, SOURCE_FILE, SOURCE_SAVED };
+
+/* One configured zone, as main knows it. */
+struct hosted {
+    struct hosted *next;
+    struct zone_state state; /* published with the zone: lives as long as the process */
+    uint8_t apex[NAME_MAX_WIRE];
+    char *text;  /* the apex, without the trailing dot */
+    char *file;  /* its zone file */
+    char *saved; /* its state file */
+    bool configured;
+    enum source source;
+    uint32_t serial;
+    size_t records;
+    nstime loaded; /* CLOCK_REALTIME */
+    char *error;   /* of the last load; NULL: none */
+};
+
+struct hosted_zones {
+    struct builder *builder;
+    struct publisher *publisher;
+    char *folder;
+    struct hosted *first;
+};
+
+/* A load under way. */
+struct entry {
+    struct hosted *zone;
+    char *file;
+    struct zone *loaded;
+    enum source source;
+    uint32_t serial;
+    size_t records;
+    struct err err; /* empty: none */
+};
+
+struct load {
+    struct hosted_zones *zones;
+    hosted_zones_done_fn *done;
+    void *done_arg;
+    bool all_or_nothing;
+    bool failed;
+    struct entry *entries;
+    size_t count;
+    uint8_t (*removed)[NAME_MAX_WIRE]; /* apexes that are not configured any more */
+    size_t removed_count;
+};
+
+struct hosted_zones *hosted_zones_new(struct builder *builder, struct publisher *publisher,
+                                      const char *state_dir)
+{
+    struct hosted_zones *zones = xcalloc(1, sizeof *zones);
+    *zones = (struct hosted_zones){builder, publisher, xasprintf("%s/zones", state_dir), NULL};
+    return zones;
+}
+
+void hosted_zones_free(struct hosted_zones *zones)
+{
+    if (!zones)
+        return;
+    for (struct hosted *z = zones->first, *next; z; z = next) {
+        next = z->next;
+        free(z->text);
+        free(z->file);
+        free(z->saved);
+        free(z->error);
+        free(z);
+    }
+    free(zones->folder);
+    free(zones);
+}
+
+/* --- on the builder --------------------------------------------------------------------------- */
+
+static void save(const struct entry *entry, const char *folder)
+{
+    struct buf text = {0};
+    struct err err;
+    zonefile_print(entry->loaded, &text);
+    if ((mkdir(folder, 0750) && errno != EEXIST && err_set(&err, "%s: %s", folder, strerror(errno))) ||
+        statefile_write(entry->zone->saved, KIND, VERSION, text.data, text.len, &err))
+        log_error("zone %s: not saved for the next start: %s", entry->zone->text, err.text);
+    buf_free(&text);
+}
+
+static void load_saved(struct entry *entry)
+{
+    struct buf text = {0};
+    struct err err;
+    int result = statefile_read(entry->zone->saved, KIND, VERSION, &text, &err);
+    if (result == 0) {
+        entry->loaded = zonefile_parse(entry->zone->saved, (const char *)text.data, text.len,
+                                       entry->zone->apex, ZONE_AUTHORITATIVE, &entry->zone->state, &err);
+        if (!entry->loaded)
+            result = -1;
+    }
+    if (result == 0)
+        entry->source = SOURCE_SAVED;
+    else if (result < 0)
+        log_error("zone %s: saved content is no help either: %s", entry->zone->text, err.text);
+    buf_free(&text);
+}
+
+static void load_one(struct load *load, struct entry *entry)
+{
+    entry->loaded =
+        zonefile_load(entry->file, entry->zone->apex, ZONE_AUTHORITATIVE, &entry->zone->state, &entry->err);
+    if (entry->loaded) {
+        entry->source = SOURCE_FILE;
+        entry->err.text[0] = 0;
+        return;
+    }
+    load->failed = true;
+    if (!load->all_or_nothing)
+        load_saved(entry);
+}
+
+/* A zone without content still stands in the snapshot, so that its names get SERVFAIL, not REFUSED. */
+static void publish_held(struct publisher *publisher, struct hosted *zone)
+{
+    struct zone_edit *edit = zone_edit_new(zone->apex, ZONE_AUTHORITATIVE, &zone->state, NULL, NULL);
+    atomic_store(&zone->state.held, true);
+    publisher_put(publisher, zone_edit_commit(edit));
+}
+
+static void publish_entry(struct load *load, struct entry *entry)
+{
+    if (!entry->loaded) {
+        publish_held(load->zones->publisher, entry->zone);
+        return;
+    }
+    entry->serial = zone_serial(entry->loaded);
+    entry->records = zone_records(entry->loaded);
+    if (entry->source == SOURCE_FILE)
+        save(entry, load->zones->folder);
+    atomic_store(&entry->zone->state.held, false);
+    publisher_put(load->zones->publisher, entry->loaded);
+    entry->loaded = NULL;
+}
+
+static void run_load(void *arg)
+{
+    struct load *load = arg;
+    for (size_t i = 0; i < load->count; i++)
+        load_one(load, &load->entries[i]);
+    bool apply = !load->failed || !load->all_or_nothing;
+    for (size_t i = 0; i < load->count; i++) {
+        if (apply)
+            publish_entry(load, &load->entries[i]);
+        else if (load->entries[i].loaded)
+            zone_unref(load->entries[i].loaded);
+    }
+    for (size_t i = 0; apply && i < load->removed_count; i++)
+        publisher_remove(load->zones->publisher, load->removed[i]);
+}
+
+/* --- on main ---------------------------------------------------------------------------------- */
+
+static void take_over(struct entry *entry)
+{
+    struct hosted *zone = entry->zone;
+    zone->configured = true;
+    zone->source = entry->source;
+    zone->serial = entry->serial;
+    zone->records = entry->records;
+    zone->loaded = clock_real();
+    free(zone->file);
+    zone->file = xstrdup(entry->file);
+    if (entry->source == SOURCE_FILE)
+        log_info("zone %s: serial %u, %zu records from %s", zone->text, zone->serial, zone->records,
+                 zone->file);
+    else if (entry->source == SOURCE_SAVED)
+        log_warn("zone %s: its file is broken; serving the content saved last, serial %u", zone->text,
+                 zone->serial);
+    else
+        log_error(
+            "zone %s: its file is broken and nothing was saved: names in it get SERVFAIL until it is mended",
+            zone->text);
+}
+
+static void set_error(struct hosted *zone, const char *error)
+{
+    free(zone->error);
+    zone->error = error[0] ? xstrdup(error) : NULL;
+}
+
+static void finish_load(void *arg)
+{
+    struct load *load = arg;
+    struct buf faults = {0};
+    bool apply = !load->failed || !load->all_or_nothing;
+
+    for (size_t i = 0; i < load->count; i++) {
+        struct entry *entry = &load->entries[i];
+        if (entry->err.text[0]) {
+            log_error("zone %s: %s", entry->zone->text, entry->err.text);
+            buf_printf(&faults, "%s%s", faults.len ? "\n" : "", entry->err.text);
+        }
+        set_error(entry->zone, entry->err.text);
+        if (apply)
+            take_over(entry);
+        free(entry->file);
+    }
+    for (size_t i = 0; apply && i < load->removed_count; i++)
+        for (struct hosted *z = load->zones->first; z; z = z->next)
+            if (name_equal(z->apex, load->removed[i]))
+                z->configured = false;
+    load->done(load->done_arg, faults.len ? buf_str(&faults) : NULL);
+    buf_free(&faults);
+    free(load->entries);
+    free(load->removed);
+    free(load);
+}
+
+/* A state file's name: the apex, with what a path would take for its own replaced (RFC 2317 zones have a
+ * '/'). */
+static char *state_path(const struct hosted_zones *zones, const char *text)
+{
+    char *path = xasprintf("%s/%s.zone", zones->folder, text[0] ? text : "@root");
+    for (char *p = path + strlen(zones->folder) + 1; *p; p++)
+        if (*p == '/' || (*p == '.' && p[-1] == '/'))
+            *p = '%';
+    return path;
+}
+
+static struct hosted *find_or_add(struct hosted_zones *zones, const uint8_t *apex)
+{
+    struct hosted **at = &zones->first;
+    for (; *at; at = &(*at)->next)
+        if (name_equal((*at)->apex, apex))
+            return *at;
+    char text[NAME_MAX_TEXT];
+    struct hosted *zone = xcalloc(1, sizeof *zone);
+    name_lower(apex, zone->apex);
+    name_to_text(apex, text);
+    text[strlen(text) - 1] = 0;
+    zone->text = xstrdup(text);
+    zone->saved = state_path(zones, text);
+    atomic_init(&zone->state.stale_from, NS_NEVER);
+    atomic_init(&zone->state.dead_from, NS_NEVER);
+    *at = zone;
+    return zone;
+}
+
+static bool in_config(const struct config *config, const uint8_t *apex)
+{
+    for (size_t i = 0; i < config->zone_count; i++)
+        if (name_equal(config->zones[i].apex, apex))
+            return true;
+    return false;
+}
+
+static void start_load(struct hosted_zones *zones, const struct config *config, bool all_or_nothing,
+                       hosted_zones_done_fn *done, void *arg)
+{
+    struct load *load = xcalloc(1, sizeof *load);
+    *load = (struct load){.zones = zones, .done = done, .done_arg = arg, .all_or_nothing = all_or_nothing};
+    load->entries = xcalloc(config->zone_count, sizeof *load->entries);
+    load->count = config->zone_count;
+
+    size_t known = 0;
+    for (struct hosted *z = zones->first; z; z = z->next)
+        known++;
+    load->removed = xcalloc(known, sizeof *load->removed);
+    for (struct hosted *z = zones->first; z; z = z->next)
+        if (z->configured && !in_config(config, z->apex))
+            name_lower(z->apex, load->removed[load->removed_count++]);
+
+    for (size_t i = 0; i < config->zone_count; i++) {
+        load->entries[i].zone = find_or_add(zones, config->zones[i].apex);
+        load->entries[i].file = xstrdup(config->zones[i].file);
+    }
+    builder_post(zones->builder, run_load, finish_load, load);
+}
+
+void hosted_zones_start(struct hosted_zones *zones, const struct config *config, hosted_zones_done_fn *done,
+                        void *arg)
+{
+    start_load(zones, config, false, done, arg);
+}
+
+void hosted_zones_reload(struct hosted_zones *zones, const struct config *config, hosted_zones_done_fn *done,
+                         void *arg)
+{
+    start_load(zones, config, true, done, arg);
+}
+
+static const char *const source_text[] = {
+    [SOURCE_NONE] = "none",
+    [SOURCE_FILE] = "file",
+    [SOURCE_SAVED] = "saved",
+};
+
+static void format_time(nstime real, char out[32])
+{
+    time_t seconds = (time_t)(real / NS_PER_S);
+    struct tm tm;
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
+}
+
+json_t *hosted_zones_status(const struct hosted_zones *zones)
+{
+    json_t *list = json_array();
+    for (const struct hosted *z = zones->first; z; z = z->next) {
+        char when[32];
+        if (!z->configured)
+            continue;
+        format_time(z->loaded, when);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s?}", "zone", z->text, "file",
+                                              z->file, "serial", (json_int_t)z->serial, "records",
+                                              (json_int_t)z->records, "source", source_text[z->source],
+                                              "loaded", when, "error", z->error));
+    }
+    return list;
+}
+
+void hosted_zones_each(const struct hosted_zones *zones,
+                       void (*visit)(void *arg, const char *apex, const char *line), void *arg)
+{
+    for (const struct hosted *z = zones->first; z; z = z->next) {
+        char when[32];
+        if (!z->configured) {
+            visit(arg, z->text, "");
+            continue;
+        }
+        format_time(z->loaded, when);
+        char *line =
+            xasprintf("serial=%u records=%zu source=%s loaded=%s%s%s", z->serial, z->records,
+                      source_text[z->source], when, z->error ? " error=" : "", z->error ? z->error : "");
+        visit(arg, z->text, line);
+        free(line);
+    }
+}
+
+const char *hosted_zones_missing(const struct hosted_zones *zones)
+{
+    for (const struct hosted *z = zones->first; z; z = z->next)
+        if (z->configured && z->source == SOURCE_NONE)
+            return z->text;
+    return NULL;
+}
