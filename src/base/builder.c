@@ -211,6 +211,9 @@ void builder_free(struct builder *builder)
     pthread_mutex_unlock(&builder->lock);
     pthread_join(builder->thread, NULL);
     deliver(builder);
+    /* What those callbacks posted: the caller is the only thread now and stands in for the builder. */
+    for (struct job *job; (job = queue_take(&builder->jobs)); deliver(builder))
+        run_job(builder, job);
     event_free(builder->finished_event);
     close(builder->finished_fd);
     pthread_cond_destroy(&builder->wake);

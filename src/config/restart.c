@@ -43,6 +43,7 @@ static const char *consul_needs_restart(const struct config_consul *a, const str
            : !same(a->tls_server_name, b->tls_server_name) ? "consul.tls-server-name"
            : a->tls_verify != b->tls_verify                ? "consul.tls-verify"
            : !same(a->datacenter, b->datacenter)           ? "consul.datacenter"
+           : a->stale_for != b->stale_for                  ? "consul.stale-for"
                                                            : NULL;
 }
 
@@ -78,14 +79,15 @@ static const char *election_needs_restart(const struct config_election *a, const
 
 const char *config_needs_restart(const struct config *running, const struct config *wanted)
 {
-    const char *key = !same(running->node, wanted->node)             ? "node"
-                      : !same_listen(running, wanted)                ? "listen"
-                      : running->workers != wanted->workers          ? "workers"
-                      : !same(running->state_dir, wanted->state_dir) ? "state-dir"
-                      : !same(running->http, wanted->http)           ? "http"
-                      : !same(running->control, wanted->control)     ? "control"
-                      : !same(running->user, wanted->user)           ? "user"
-                                                                     : NULL;
+    const char *key = !same(running->node, wanted->node)                             ? "node"
+                      : !same_listen(running, wanted)                                ? "listen"
+                      : running->workers != wanted->workers                          ? "workers"
+                      : !same(running->state_dir, wanted->state_dir)                 ? "state-dir"
+                      : !same(running->http, wanted->http)                           ? "http"
+                      : !same(running->control, wanted->control)                     ? "control"
+                      : !same(running->user, wanted->user)                           ? "user"
+                      : !same_strings(&running->inspect_from, &wanted->inspect_from) ? "inspect-from"
+                                                                                     : NULL;
     if (!key)
         key = consul_needs_restart(&running->consul, &wanted->consul);
     if (!key)

@@ -330,16 +330,22 @@ static int start_control(struct daemon *daemon, struct err *err)
     return daemon->control ? 0 : -1;
 }
 
-static void on_zones_loaded(void *arg, const char *faults)
+static void on_zones_applied(void *arg)
 {
     struct daemon *daemon = arg;
-    (void)faults; /* logged; a broken zone does not keep the others from being served */
     daemon->zones_loaded = true;
     if (!daemon->stopping)
         role_start(daemon->role);
     daemon_refresh_texts(daemon);
     notify_service_manager("READY=1");
     log_info("ready: node %s, instance %s", daemon->config->node, daemon->instance.id);
+}
+
+/* At start a broken zone does not keep the others from being served. */
+static void on_zones_read(void *arg, struct hosted_load *load, const char *faults)
+{
+    (void)faults;
+    hosted_zones_apply(load, on_zones_applied, arg);
 }
 
 /* Before privileges go: a folder that lictord writes to is made, and belongs to who will write. */
@@ -399,7 +405,8 @@ static void start_loop(struct daemon *daemon)
 
 int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
 {
-    *daemon = (struct daemon){.config = config, .instance = {.lock_fd = -1}, .started = clock_boot()};
+    *daemon = (struct daemon){
+        .config = config, .started_with = config, .instance = {.lock_fd = -1}, .started = clock_boot()};
     atomic_init(&daemon->services_state.stale_from, NS_NEVER);
     atomic_init(&daemon->services_state.dead_from, NS_NEVER);
 
@@ -431,7 +438,7 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
     start_watch(daemon);
     if (start_control(daemon, err))
         return -1;
-    hosted_zones_start(daemon->zones, config, on_zones_loaded, daemon);
+    hosted_zones_read(daemon->zones, config, true, on_zones_read, daemon);
     return 0;
 }
 
@@ -484,5 +491,7 @@ void daemon_free(struct daemon *daemon)
         event_base_free(daemon->base);
     instance_close(&daemon->instance);
     free(daemon->view_path);
+    if (daemon->config != daemon->started_with)
+        config_free(daemon->started_with);
     config_free(daemon->config);
 }

@@ -23,12 +23,14 @@
 #include <stdbool.h>
 
 struct event;
+struct reload;
 
 /* An unchanged view is saved again this often, since a restart goes by its age. */
 #define VIEW_CONFIRM_INTERVAL (60 * NS_PER_S)
 
 struct daemon {
-    struct config *config;
+    struct config *config;       /* in force */
+    struct config *started_with; /* the same until the first reload */
     struct runner *runner;
     struct event_base *base;
     struct turns *turns;
@@ -63,6 +65,7 @@ struct daemon {
     struct action_engine *actions;
     struct control *control;
 
+    struct reload *reloading; /* NULL: none under way */
     bool stopping;
     int exit_code;
 };

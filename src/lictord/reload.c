@@ -1,5 +1,5 @@
-/* Reload: the file is read and checked, the runner reads it too, the zones are loaded, and only then anything
- * changes. */
+/* Reload: the file is read and checked, the zones are read, the runner reads the file too, and only then
+ * anything changes. */
 #include "daemon.h"
 
 #include "lictor/log.h"
@@ -10,6 +10,7 @@
 struct reload {
     struct daemon *daemon;
     struct config *wanted;
+    struct hosted_load *load;
     void (*done)(void *arg, const char *error);
     void *done_arg;
 };
@@ -21,16 +22,20 @@ static void end(struct reload *reload, const char *error)
     if (reload->done)
         reload->done(reload->done_arg, error);
     config_free(reload->wanted); /* not taken over: NULL if it was */
+    reload->daemon->reloading = NULL;
     free(reload);
 }
 
-static void reconfigure_catalog(void *arg)
+struct catalog_job {
+    struct daemon *daemon;
+    const struct config *config;
+};
+
+static void configure_catalog(void *arg)
 {
-    struct daemon *daemon = arg;
-    if (!daemon->catalog)
-        return;
-    catalog_configure(daemon->catalog, &daemon->config->services);
-    daemon_view_changed(daemon);
+    struct catalog_job *job = arg;
+    catalog_configure(job->daemon->catalog, &job->config->services);
+    daemon_view_changed(job->daemon);
 }
 
 static void free_old(void *arg)
@@ -38,7 +43,7 @@ static void free_old(void *arg)
     config_free(arg);
 }
 
-static void nothing(void *arg)
+static void pass(void *arg)
 {
     (void)arg;
 }
@@ -53,44 +58,64 @@ static void apply(struct reload *reload)
     action_reconfigure(daemon->actions, daemon->config);
     if (daemon->control)
         control_set_config(daemon->control, daemon->config);
-    if (daemon->watch)
-        watch_set_config(daemon->watch, daemon->config);
-    role_set_config(daemon->role, daemon->config);
-    builder_post(daemon->builder, reconfigure_catalog, NULL, daemon);
-    /* Jobs that were queued before may still read the old one: it goes when they are through. */
-    builder_post(daemon->builder, nothing, free_old, old);
+    if (daemon->catalog) {
+        struct catalog_job *job = xmalloc(sizeof *job);
+        *job = (struct catalog_job){daemon, daemon->config};
+        builder_post(daemon->builder, configure_catalog, free, job);
+    }
+    /* The first one stays: watch and role were started with it, and what they use of it cannot change. Jobs
+     * that were queued before may still read a later one: it goes when they are through. */
+    if (old != daemon->started_with)
+        builder_post(daemon->builder, pass, free_old, old);
     daemon_refresh_texts(daemon);
     log_info("reload: %s is in force", daemon->config->path);
 }
 
-static void on_zones(void *arg, const char *faults)
+static void on_applied(void *arg)
 {
     struct reload *reload = arg;
-    if (!faults)
-        apply(reload);
-    end(reload, faults);
+    apply(reload);
+    end(reload, NULL);
 }
 
 static void on_runner(void *arg, const char *error)
 {
     struct reload *reload = arg;
-    if (error)
-        end(reload, error);
-    else
-        hosted_zones_reload(reload->daemon->zones, reload->wanted, on_zones, reload);
+    if (!error) {
+        hosted_zones_apply(reload->load, on_applied, reload);
+        return;
+    }
+    hosted_zones_drop(reload->load);
+    end(reload, error);
+}
+
+static void on_read(void *arg, struct hosted_load *load, const char *faults)
+{
+    struct reload *reload = arg;
+    if (!faults && !reload->daemon->stopping) {
+        reload->load = load;
+        runner_reload(reload->daemon->runner, reload->wanted->hash, on_runner, reload);
+        return;
+    }
+    hosted_zones_drop(load);
+    end(reload, faults ? faults : "lictord is stopping");
 }
 
 void daemon_reload(void *arg, void (*done)(void *done_arg, const char *error), void *done_arg)
 {
     struct daemon *daemon = arg;
-    struct reload *reload = xmalloc(sizeof *reload);
     struct buf faults = {0};
-    *reload = (struct reload){daemon, NULL, done, done_arg};
-
-    if (daemon->stopping) {
-        end(reload, "lictord is stopping");
+    if (daemon->stopping || daemon->reloading) {
+        const char *why = daemon->stopping ? "lictord is stopping" : "another reload is under way";
+        log_warn("reload: refused: %s", why);
+        if (done)
+            done(done_arg, why);
         return;
     }
+    struct reload *reload = xmalloc(sizeof *reload);
+    *reload = (struct reload){.daemon = daemon, .done = done, .done_arg = done_arg};
+    daemon->reloading = reload;
+
     reload->wanted = config_load(daemon->config->path, &faults);
     if (!reload->wanted) {
         end(reload, buf_str(&faults));
@@ -106,5 +131,5 @@ void daemon_reload(void *arg, void (*done)(void *done_arg, const char *error), v
         free(error);
         return;
     }
-    runner_reload(daemon->runner, reload->wanted->hash, on_runner, reload);
+    hosted_zones_read(daemon->zones, reload->wanted, false, on_read, reload);
 }

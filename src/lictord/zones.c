@@ -39,7 +39,7 @@ struct hosted_zones {
     struct hosted *first;
 };
 
-/* A load under way. */
+/* One zone of a load. */
 struct entry {
     struct hosted *zone;
     char *file;
@@ -50,12 +50,12 @@ struct entry {
     struct err err; /* empty: none */
 };
 
-struct load {
+struct hosted_load {
     struct hosted_zones *zones;
-    hosted_zones_done_fn *done;
-    void *done_arg;
-    bool all_or_nothing;
-    bool failed;
+    bool use_saved;
+    hosted_zones_read_fn *read;
+    void (*done)(void *arg);
+    void *arg;
     struct entry *entries;
     size_t count;
     uint8_t (*removed)[NAME_MAX_WIRE]; /* apexes that are not configured any more */
@@ -117,18 +117,20 @@ static void load_saved(struct entry *entry)
     buf_free(&text);
 }
 
-static void load_one(struct load *load, struct entry *entry)
+static void run_read(void *arg)
 {
-    entry->loaded =
-        zonefile_load(entry->file, entry->zone->apex, ZONE_AUTHORITATIVE, &entry->zone->state, &entry->err);
-    if (entry->loaded) {
-        entry->source = SOURCE_FILE;
-        entry->err.text[0] = 0;
-        return;
+    struct hosted_load *load = arg;
+    for (size_t i = 0; i < load->count; i++) {
+        struct entry *entry = &load->entries[i];
+        entry->loaded = zonefile_load(entry->file, entry->zone->apex, ZONE_AUTHORITATIVE, &entry->zone->state,
+                                      &entry->err);
+        if (entry->loaded) {
+            entry->source = SOURCE_FILE;
+            entry->err.text[0] = 0;
+        } else if (load->use_saved) {
+            load_saved(entry);
+        }
     }
-    load->failed = true;
-    if (!load->all_or_nothing)
-        load_saved(entry);
 }
 
 /* A zone without content still stands in the snapshot, so that its names get SERVFAIL, not REFUSED. */
@@ -139,7 +141,7 @@ static void publish_held(struct publisher *publisher, struct hosted *zone)
     publisher_put(publisher, zone_edit_commit(edit));
 }
 
-static void publish_entry(struct load *load, struct entry *entry)
+static void publish_entry(struct hosted_load *load, struct entry *entry)
 {
     if (!entry->loaded) {
         publish_held(load->zones->publisher, entry->zone);
@@ -154,20 +156,21 @@ static void publish_entry(struct load *load, struct entry *entry)
     entry->loaded = NULL;
 }
 
-static void run_load(void *arg)
+static void run_apply(void *arg)
 {
-    struct load *load = arg;
+    struct hosted_load *load = arg;
     for (size_t i = 0; i < load->count; i++)
-        load_one(load, &load->entries[i]);
-    bool apply = !load->failed || !load->all_or_nothing;
-    for (size_t i = 0; i < load->count; i++) {
-        if (apply)
-            publish_entry(load, &load->entries[i]);
-        else if (load->entries[i].loaded)
-            zone_unref(load->entries[i].loaded);
-    }
-    for (size_t i = 0; apply && i < load->removed_count; i++)
+        publish_entry(load, &load->entries[i]);
+    for (size_t i = 0; i < load->removed_count; i++)
         publisher_remove(load->zones->publisher, load->removed[i]);
+}
+
+static void run_drop(void *arg)
+{
+    struct hosted_load *load = arg;
+    for (size_t i = 0; i < load->count; i++)
+        if (load->entries[i].loaded)
+            zone_unref(load->entries[i].loaded);
 }
 
 /* --- on main ---------------------------------------------------------------------------------- */
@@ -200,32 +203,43 @@ static void set_error(struct hosted *zone, const char *error)
     zone->error = error[0] ? xstrdup(error) : NULL;
 }
 
-static void finish_load(void *arg)
+static void finish_read(void *arg)
 {
-    struct load *load = arg;
+    struct hosted_load *load = arg;
     struct buf faults = {0};
-    bool apply = !load->failed || !load->all_or_nothing;
-
     for (size_t i = 0; i < load->count; i++) {
         struct entry *entry = &load->entries[i];
-        if (entry->err.text[0]) {
-            log_error("zone %s: %s", entry->zone->text, entry->err.text);
-            buf_printf(&faults, "%s%s", faults.len ? "\n" : "", entry->err.text);
-        }
         set_error(entry->zone, entry->err.text);
-        if (apply)
-            take_over(entry);
-        free(entry->file);
+        if (!entry->err.text[0])
+            continue;
+        log_error("zone %s: %s", entry->zone->text, entry->err.text);
+        buf_printf(&faults, "%s%s", faults.len ? "\n" : "", entry->err.text);
     }
-    for (size_t i = 0; apply && i < load->removed_count; i++)
-        for (struct hosted *z = load->zones->first; z; z = z->next)
-            if (name_equal(z->apex, load->removed[i]))
-                z->configured = false;
-    load->done(load->done_arg, faults.len ? buf_str(&faults) : NULL);
+    load->read(load->arg, load, faults.len ? buf_str(&faults) : NULL);
     buf_free(&faults);
+}
+
+static void free_load(void *arg)
+{
+    struct hosted_load *load = arg;
+    for (size_t i = 0; i < load->count; i++)
+        free(load->entries[i].file);
     free(load->entries);
     free(load->removed);
     free(load);
+}
+
+static void finish_apply(void *arg)
+{
+    struct hosted_load *load = arg;
+    for (size_t i = 0; i < load->count; i++)
+        take_over(&load->entries[i]);
+    for (size_t i = 0; i < load->removed_count; i++)
+        for (struct hosted *z = load->zones->first; z; z = z->next)
+            if (name_equal(z->apex, load->removed[i]))
+                z->configured = false;
+    load->done(load->arg);
+    free_load(load);
 }
 
 /* A state file's name: the apex, with what a path would take for its own replaced (RFC 2317 zones have a
@@ -266,11 +280,11 @@ static bool in_config(const struct config *config, const uint8_t *apex)
     return false;
 }
 
-static void start_load(struct hosted_zones *zones, const struct config *config, bool all_or_nothing,
-                       hosted_zones_done_fn *done, void *arg)
+void hosted_zones_read(struct hosted_zones *zones, const struct config *config, bool use_saved,
+                       hosted_zones_read_fn *read, void *arg)
 {
-    struct load *load = xcalloc(1, sizeof *load);
-    *load = (struct load){.zones = zones, .done = done, .done_arg = arg, .all_or_nothing = all_or_nothing};
+    struct hosted_load *load = xcalloc(1, sizeof *load);
+    *load = (struct hosted_load){.zones = zones, .use_saved = use_saved, .read = read, .arg = arg};
     load->entries = xcalloc(config->zone_count, sizeof *load->entries);
     load->count = config->zone_count;
 
@@ -286,19 +300,19 @@ static void start_load(struct hosted_zones *zones, const struct config *config, 
         load->entries[i].zone = find_or_add(zones, config->zones[i].apex);
         load->entries[i].file = xstrdup(config->zones[i].file);
     }
-    builder_post(zones->builder, run_load, finish_load, load);
+    builder_post(zones->builder, run_read, finish_read, load);
 }
 
-void hosted_zones_start(struct hosted_zones *zones, const struct config *config, hosted_zones_done_fn *done,
-                        void *arg)
+void hosted_zones_apply(struct hosted_load *load, void (*done)(void *arg), void *arg)
 {
-    start_load(zones, config, false, done, arg);
+    load->done = done;
+    load->arg = arg;
+    builder_post(load->zones->builder, run_apply, finish_apply, load);
 }
 
-void hosted_zones_reload(struct hosted_zones *zones, const struct config *config, hosted_zones_done_fn *done,
-                         void *arg)
+void hosted_zones_drop(struct hosted_load *load)
 {
-    start_load(zones, config, true, done, arg);
+    builder_post(load->zones->builder, run_drop, free_load, load);
 }
 
 static const char *const source_text[] = {

@@ -16,17 +16,22 @@ struct hosted_zones *hosted_zones_new(struct builder *builder, struct publisher 
 /* After the builder has ended and nothing is published any more. */
 void hosted_zones_free(struct hosted_zones *zones);
 
-/* Called on main when a load has ended: NULL, or the faults, one a line. */
-typedef void hosted_zones_done_fn(void *arg, const char *faults);
+/* The content of all zones of a configuration, read but not published yet. */
+struct hosted_load;
 
-/* At start: every zone from its file; a broken one from the content saved last, or, if there is none, held
- * (SERVFAIL, EDE 14). Faults are logged and reported, and do not stop the others. */
-void hosted_zones_start(struct hosted_zones *zones, const struct config *config, hosted_zones_done_fn *done,
-                        void *arg);
+/* Called on main when everything was read: faults is NULL, or has them, one a line (also logged). The load is
+ * then the callee's, to be applied or dropped. */
+typedef void hosted_zones_read_fn(void *arg, struct hosted_load *load, const char *faults);
 
-/* At a reload: all zones of config, or none: with any fault everything stays as it was. */
-void hosted_zones_reload(struct hosted_zones *zones, const struct config *config, hosted_zones_done_fn *done,
-                         void *arg);
+/* Reads every zone from its file. use_saved (at start): a broken file's zone comes from the content saved
+ * last, or, if there is none, is held (SERVFAIL, EDE 14) once applied. config must live until then. */
+void hosted_zones_read(struct hosted_zones *zones, const struct config *config, bool use_saved,
+                       hosted_zones_read_fn *read, void *arg);
+
+/* Publishes it whole and removes zones that are not in it; then done(arg) on main. Ends the load. */
+void hosted_zones_apply(struct hosted_load *load, void (*done)(void *arg), void *arg);
+/* Everything stays as it was. Ends the load. */
+void hosted_zones_drop(struct hosted_load *load);
 
 /* For control_view.zones. Main. */
 json_t *hosted_zones_status(const struct hosted_zones *zones);
