@@ -396,7 +396,10 @@ static struct acl *inspect_acl(const struct config *config)
 static void start_loop(struct daemon *daemon)
 {
     evthread_use_pthreads();
-    daemon->base = event_base_new();
+    struct event_config *precise = event_config_new(); /* libevent's coarse clock is off by up to 4 ms */
+    event_config_set_flag(precise, EVENT_BASE_FLAG_PRECISE_TIMER);
+    daemon->base = event_base_new_with_config(precise);
+    event_config_free(precise);
     daemon->turns = turns_new(daemon->base);
     watch_signals(daemon);
     daemon->second = event_new(daemon->base, -1, EV_PERSIST, on_second, daemon);
