@@ -43,7 +43,6 @@ static const char *consul_needs_restart(const struct config_consul *a, const str
            : !same(a->tls_server_name, b->tls_server_name) ? "consul.tls-server-name"
            : a->tls_verify != b->tls_verify                ? "consul.tls-verify"
            : !same(a->datacenter, b->datacenter)           ? "consul.datacenter"
-           : a->stale_for != b->stale_for                  ? "consul.stale-for"
                                                            : NULL;
 }
 

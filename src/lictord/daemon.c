@@ -18,8 +18,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-/* Connections to one Consul agent, which allows 200 a client address (limits.http_max_conns_per_client). */
-#define WATCH_CONNECTIONS    80
+/* Beside the watch's own: an agent allows 200 a client address (limits.http_max_conns_per_client). */
 #define ELECTION_CONNECTIONS 8
 #define TCP_CLIENTS          1000
 

@@ -58,12 +58,14 @@ static void apply(struct reload *reload)
     action_reconfigure(daemon->actions, daemon->config);
     if (daemon->control)
         control_set_config(daemon->control, daemon->config);
+    if (daemon->watch)
+        watch_configure(daemon->watch, daemon->config);
     if (daemon->catalog) {
         struct catalog_job *job = xmalloc(sizeof *job);
         *job = (struct catalog_job){daemon, daemon->config};
         builder_post(daemon->builder, configure_catalog, free, job);
     }
-    /* The first one stays: watch and role were started with it, and what they use of it cannot change. Jobs
+    /* The first one stays: modules that were started with it read in it what cannot change. Jobs
      * that were queued before may still read a later one: it goes when they are through. */
     if (old != daemon->started_with)
         builder_post(daemon->builder, pass, free_old, old);
