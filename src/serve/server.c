@@ -17,7 +17,6 @@
 #define TCP_IDLE_DEFAULT    (10 * NS_PER_S)
 /* No fragments on any sane path: 1280, the least MTU of IPv6, less IPv6 and UDP headers (DNS flag day 2020).
  */
-#define UDP_MAX_DEFAULT 1232
 
 struct server {
     struct server_config config; /* its listens and their arrays are our own copies */
@@ -39,7 +38,7 @@ static void copy_config(struct server *server, const struct server_config *confi
     if (!own->tcp_idle)
         own->tcp_idle = TCP_IDLE_DEFAULT;
     if (!own->udp_max)
-        own->udp_max = UDP_MAX_DEFAULT;
+        own->udp_max = SERVER_UDP_SAFE;
 }
 
 struct server *server_new(const struct server_config *config, struct err *err)

@@ -46,11 +46,6 @@ static int set_udp_options(int fd, const struct sockaddr_storage *address)
     int v6 = address->ss_family == AF_INET6;
     set_option(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
     set_option(fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER);
-    /* Forged ICMP "too big" must not make us send fragments, which are the easy way to poison a cache. */
-    if (v6)
-        set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
-    else
-        set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
     if (!sockaddr_is_wildcard(address))
         return 0;
     return v6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);

@@ -136,7 +136,21 @@ static unsigned collect(struct udp *udp, size_t count)
     return replies;
 }
 
-/* Returns how many queries there were; 0: none left. */
+/* IPv4's DF keeps fragments away and spares the kernel an identification for each reply. ICMP "too big" is
+ * not believed (PROBE): forged, it would cut replies to nothing. Above the safe size fragments must be
+ * possible. */
+static void forbid_fragments(int fd, const struct server_config *config, int family)
+{
+    bool safe = config->udp_max <= SERVER_UDP_SAFE;
+    if (family == AF_INET)
+        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &(int){safe ? IP_PMTUDISC_PROBE : IP_PMTUDISC_OMIT},
+                   sizeof(int));
+    else
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+                   &(int){safe ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_OMIT}, sizeof(int));
+}
+
+/* Returns how many queries there were. */
 static size_t batch(struct worker *worker, struct udp_socket *socket)
 {
     struct udp *udp = worker->udp;
@@ -172,8 +186,9 @@ static void ready(struct worker *worker, struct source *source, uint32_t events)
 {
     struct udp_socket *socket = (struct udp_socket *)source;
     (void)events;
+    /* A short batch means that nothing is left, most likely; asking would cost a call more than it tells. */
     for (int i = 0; i < BATCHES_A_TURN; i++)
-        if (batch(worker, socket) == 0)
+        if (batch(worker, socket) < BATCH)
             return;
 }
 
@@ -201,6 +216,7 @@ struct udp *udp_new(struct worker *worker, struct err *err)
             .transport = listen->address.ss_family == AF_INET ? TRANSPORT_UDP4 : TRANSPORT_UDP6,
             .pktinfo = sockaddr_is_wildcard(&listen->address),
         };
+        forbid_fragments(socket->source.fd, config, listen->address.ss_family);
         if (worker_watch(worker, &socket->source, EPOLLIN) != 0) {
             err_set(err, "cannot watch a UDP socket: %s", strerror(errno));
             free(udp);

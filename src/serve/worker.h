@@ -9,6 +9,10 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* UDP replies of this size need no fragments on any sane path: 1280, the least MTU of IPv6, less the headers
+ * of IPv6 and UDP (RFC 9715). */
+#define SERVER_UDP_SAFE 1232
+
 struct worker;
 
 /* Something the loop waits for. First member of what it stands for. */
