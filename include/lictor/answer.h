@@ -30,7 +30,7 @@ enum answer_reason {
 };
 
 struct answer_env {
-    const struct snapshot *snapshot;
+    const struct snapshot *snapshot; /* never NULL: workers start behind the first publishing */
     const struct gate *gate;
     struct rng *rng;
     nstime now;       /* CLOCK_BOOTTIME, taken once a batch */

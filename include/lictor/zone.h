@@ -26,10 +26,9 @@ enum zone_kind {
 /* What changes about a zone without a new version: written by main or the builder, read by workers. One per
  * zone for the process's life; not owned by versions. Instants are CLOCK_BOOTTIME. */
 struct zone_state {
-    _Atomic nstime
-        stale_from; /* from then on answers carry EDE 3 and a TTL of at most 5 s... NS_NEVER: live */
-    _Atomic nstime dead_from; /* from then on SERVFAIL, EDE 22 (SOA EXPIRE, `stale-for`); NS_NEVER: never */
-    _Atomic bool held;        /* SERVFAIL, EDE 14: no content yet, or held until its file is in order */
+    _Atomic nstime stale_from; /* from then on EDE 3 and a TTL of at most 5 s; NS_NEVER: live */
+    _Atomic nstime dead_from;  /* from then on SERVFAIL, EDE 22 (SOA EXPIRE, `stale-for`); NS_NEVER: never */
+    _Atomic bool held;         /* SERVFAIL, EDE 14: no content yet, or held until its file is in order */
     /* Counters for /metrics, added to by workers with relaxed order once a batch. */
     _Atomic uint64_t queries;
 };
@@ -49,8 +48,8 @@ typedef int zone_miss_fn(const void *arg, const uint8_t *lower_qname, struct zon
 
 /* --- versions ------------------------------------------------------------------------------------ */
 
-struct zone *zone_ref(
-    struct zone *zone);             /* atomic; any thread inside an RCU read section or holding a reference */
+/* Atomic; any thread inside an RCU read section or holding a reference. */
+struct zone *zone_ref(struct zone *zone);
 void zone_unref(struct zone *zone); /* any thread; the memory is freed later by the builder: zone_reap */
 /* Frees the versions that nobody holds any more. Publishing, freeing a snapshot, beginning and ending an edit
  * do it; the builder may call it at idle times too, for what a transfer held last. Builder thread. */
@@ -78,15 +77,16 @@ struct zone_owner; /* the RRsets of one name; valid as long as the version */
 
 /* What a zone knows about a name, found in one pass. */
 struct zone_found {
-    const struct zone_owner *exact; /* the name owns records */
-    bool exists; /* it does, or names below it do (an empty non-terminal, RFC 4592 section 2.2.2) */
-    /* The highest zone cut (NS below the apex) or DNAME at or above the name (a DNAME only above it), or
-     * NULL. */
+    /* The name owns records. */
+    const struct zone_owner *exact;
+    /* It does, or names below it do: an empty non-terminal (RFC 4592 section 2.2.2). */
+    bool exists;
+    /* The highest zone cut (NS below the apex) at or above the name, or DNAME above it; NULL: none. */
     const struct zone_owner *cut;
     bool cut_is_dname;
     unsigned cut_labels; /* of the cut's name, the root not counted */
-    const struct zone_owner
-        *wildcard; /* if it does not exist, at its closest encloser; not looked for below a cut */
+    /* If it does not exist: the wildcard at its closest encloser, or NULL. Not looked for below a cut. */
+    const struct zone_owner *wildcard;
 };
 /* lower_qname lies at or below the apex. */
 void zone_search(const struct zone *zone, const uint8_t *lower_qname, size_t len, struct zone_found *found);

@@ -3,6 +3,7 @@
 
 #include "lictor/dns.h"
 #include "lictor/name.h"
+#include "lictor/wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,25 +27,3 @@ struct query {
 /* Reads all after the header, which must be there. Returns NOERROR or FORMERR; what could be read (question,
  * OPT) is filled in either way. */
 enum dns_rcode query_parse(struct query *query, const uint8_t *msg, size_t len);
-
-static inline uint16_t get16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static inline uint32_t get32(const uint8_t *at)
-{
-    return (uint32_t)get16(at) << 16 | get16(at + 2);
-}
-
-static inline void put16(uint8_t *at, unsigned value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static inline void put32(uint8_t *at, uint32_t value)
-{
-    put16(at, value >> 16);
-    put16(at + 2, value & 0xffff);
-}

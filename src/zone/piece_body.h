@@ -5,6 +5,7 @@
 #include "lictor/piece.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 /* owner pointer 2, type 2, class 2, TTL 4, RDLENGTH 2 */
 #define PIECE_RDATA 12
@@ -58,6 +59,13 @@ static inline uint32_t piece_offset(const struct piece *piece, uint32_t record)
 static inline const uint8_t *piece_record(const struct piece *piece, uint32_t record)
 {
     return (const uint8_t *)piece_at(piece, piece->wire) + piece_offset(piece, record);
+}
+
+/* The order of RDATA as octets (RFC 4034 section 6.3). */
+static inline int rdata_compare(const struct rdata *a, const struct rdata *b)
+{
+    int order = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
+    return order ? order : (int)a->len - (int)b->len;
 }
 
 /* Draws every order anew. */

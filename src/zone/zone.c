@@ -2,6 +2,7 @@
 #include "zone_body.h"
 
 #include "lictor/dns.h"
+#include "lictor/wire.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -71,7 +72,7 @@ static uint32_t soa_number(const struct zone *zone, unsigned which)
         return 0;
     struct rdata rdata = piece_rdata(zone->soa, 0);
     const uint8_t *at = rdata.data + rdata.len - 20 + 4 * (size_t)which;
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+    return get32(at);
 }
 
 uint32_t zone_serial(const struct zone *zone)

@@ -2,6 +2,7 @@
  * the way (RFC 1034 section 4.3.2, RFC 4592 section 3.3.1). */
 #include "zone_body.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* How many labels two names share, counted from the root. One may be cheaply found to lie under the other. */
@@ -100,5 +101,8 @@ const struct piece *zone_owner_piece(const struct zone_owner *owner, unsigned i)
 
 int zone_miss(const struct zone *zone, const uint8_t *lower_qname, struct zone_computed *out)
 {
-    return zone->miss ? zone->miss(zone->miss_arg, lower_qname, out) : 0;
+    if (!zone->miss || !zone->miss(zone->miss_arg, lower_qname, out))
+        return 0;
+    assert(out->len <= sizeof out->data);
+    return 1;
 }
