@@ -173,9 +173,10 @@ enum election_order_kind {
     ELECTION_ACQUIRE,
     /* GET of the lock, consistent, given up after `timeout`. */
     ELECTION_CONFIRM,
-    /* Transaction: check-session, lock (keeps it, replaces the value: ours, epoch, lease, serial, no marker),
-     * set `epoch`. With `first`: read KV's `epoch` before it; BEHIND unless that is below. `serial` makes the
-     * value differ from the last one, so that the key's ModifyIndex moves. */
+    /* Transaction: check-index, check-session, lock (keeps it, replaces the value: ours, epoch, lease,
+     * serial, no marker), set `epoch`. The index makes a write that comes late, in another reign of ours,
+     * fail. With `first`: read KV's `epoch` before it; BEHIND unless that is below. `serial` makes the value
+     * differ from the last one, so that the key's ModifyIndex moves. */
     ELECTION_WRITE,
     /* Transaction: check-index, check-session, unlock, and, if session is not "", lock with that session;
      * value: epoch 0, the clean marker (our session, epoch) if `marker`. */

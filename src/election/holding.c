@@ -48,6 +48,7 @@ static void write_value(struct step *s)
     e->written = false;
     e->write_at = NS_NEVER;
     struct election_order *o = order(s, ELECTION_WRITE, e->reason);
+    o->index = e->modify_index;
     o->epoch = e->epoch;
     o->first = e->first_write;
     /* Until the wait-out is over the value speaks for the last holder's lease too: who takes over from us
@@ -134,16 +135,24 @@ void lose(struct step *s, enum election_reason reason)
     follow(s, reason);
 }
 
-/* Somebody else wrote the key while we hold it. A handed-over identity with epoch 0 and our name means that
- * we lost the lock and were given it back between two reads: that is a new reign, with a new epoch. */
+/* The key was written while we hold it. By us, and the answer was lost; or by somebody else. A handed-over
+ * identity with epoch 0 and our name means that we lost the lock and were given it back between two reads:
+ * that is a new reign, with a new epoch. */
 static void mind_value(struct step *s, const struct election_read *read)
 {
     struct election *e = s->e;
     const struct election_value *value = &read->value;
-    if (!e->written || e->state == ELECTION_QUIESCING || read->started < e->written_at ||
-        read->modify_index == e->modify_index)
+    bool old = read->started < e->written_at && read->modify_index < e->modify_index;
+    if (read->modify_index == e->modify_index || old || e->state == ELECTION_QUIESCING)
         return;
     bool ours = value->readable && same_id(value->instance, e->config.instance);
+    if (ours && value->epoch == e->epoch) {
+        e->modify_index = read->modify_index;
+        e->written = true;
+        e->first_write = false;
+        e->write_at = NS_NEVER;
+        return;
+    }
     if (ours && value->epoch == 0) {
         begin_reign(s, read, read->finished, read->create_index, read->modify_index, e->seen.spared);
         return;

@@ -126,10 +126,19 @@ void resolving_read(struct step *s)
         }
         return;
     }
+    const struct election_value *value = &read->value;
+    if (read->modify_index != e->modify_index && value->readable && value->epoch == 0 &&
+        same_id(value->instance, e->config.instance)) {
+        /* It did happen, and whoever got the lock has given it back since: a new reign. */
+        order(s, ELECTION_GIVEN_UP, ELECTION_WHY_HANDED_OVER);
+        begin_reign(s, read, read->finished, read->create_index, read->modify_index, e->seen.spared);
+        return;
+    }
     if (e->writing)
         return;
     e->writing = true;
     struct election_order *o = order(s, ELECTION_WRITE, ELECTION_WHY_HANDOVER_UNKNOWN);
+    o->index = e->modify_index = read->modify_index;
     o->epoch = e->epoch;
     o->lease = e->config.lease;
     o->serial = e->written_serial = ++e->serial;

@@ -154,6 +154,7 @@ static void write_now(struct role *role, const struct election_order *order)
     char *key = role_key(role, "epoch");
     const char *session = role->election.session;
     json_t *ops = json_array();
+    json_array_append_new(ops, leader_op(role, "check-index", NULL, NULL, order->index));
     json_array_append_new(ops, leader_op(role, "check-session", NULL, session, 0));
     /* `lock` by its holder keeps the lock and replaces the value; `set` would do that too, but resets
      * LockIndex. */

@@ -36,7 +36,8 @@ static void written(struct role *role, struct consul_response *response, uint64_
 
 void members_refresh(struct role *role)
 {
-    if (role->presence != PRESENCE_LIVE || role->member_writing || clock_boot() < role->member_retry)
+    if (role->presence != PRESENCE_LIVE || role->election.session_doubted || role->member_writing ||
+        clock_boot() < role->member_retry)
         return;
     const struct election *e = &role->election;
     struct member_value value = {

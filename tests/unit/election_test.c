@@ -724,6 +724,36 @@ static void unknown_stays_closed_until_the_transaction_can_never_happen(void **s
     assert_int_equal(b.e.state, ELECTION_FOLLOWING);
 }
 
+static void unknown_but_given_back_is_a_new_reign(void **state)
+{
+    (void)state;
+    struct bench b = releasing(true, OTHER, ELECTION_HANDOVER);
+    uint64_t epoch = b.e.epoch;
+    answer(&b, ELECTION_RELEASED, ELECTION_UNKNOWN, b.e.awaited, 0);
+    b.now += 3 * MS;
+    struct election_event event = seen(&b, MINE, ME, 0, 50);
+    event.read.confirm = true;
+    mark(&event, OTHER, epoch + 3);
+    step(&b, &event);
+    assert_int_equal(b.e.state, ELECTION_WAITING_OUT);
+    assert_true(b.e.epoch > epoch + 3);
+}
+
+static void a_write_whose_answer_was_lost_is_seen_in_the_next_read(void **state)
+{
+    (void)state;
+    struct bench b = acquiring(following());
+    answer(&b, ELECTION_ACQUIRED, ELECTION_DONE, b.e.awaited, 20);
+    assert_int_equal(find(&b, ELECTION_WRITE)->index, 20); /* a late one must not touch another reign */
+    answer(&b, ELECTION_WRITTEN, ELECTION_UNKNOWN, b.e.written_serial, 0);
+    b.now += 5 * MS;
+    struct election_event event = seen(&b, MINE, ME, b.e.epoch, 21);
+    event.read.confirm = true;
+    step(&b, &event);
+    assert_true(b.e.written);
+    assert_int_equal(b.e.modify_index, 21);
+}
+
 static void lost_while_quiescing_sends_no_transaction(void **state)
 {
     (void)state;
@@ -902,6 +932,8 @@ int main(void)
         cmocka_unit_test(what_did_not_end_leaves_no_marker),
         cmocka_unit_test(refused_nothing_happened_confirm_then_reopen),
         cmocka_unit_test(unknown_stays_closed_until_the_transaction_can_never_happen),
+        cmocka_unit_test(unknown_but_given_back_is_a_new_reign),
+        cmocka_unit_test(a_write_whose_answer_was_lost_is_seen_in_the_next_read),
         cmocka_unit_test(lost_while_quiescing_sends_no_transaction),
         cmocka_unit_test(stop_releases_with_marker_and_never_stands_again),
         cmocka_unit_test(abort_closes_in_every_state_and_leaves_no_marker),
