@@ -396,29 +396,43 @@ static void a_timeout_ends_the_whole_group(void **state)
     assert_false(lives(child));
 }
 
-static void nothing_outlives_the_deadline(void **state)
+/* One run that ignores TERM, under a deadline: did it live until shortly before, and was it dead at it? */
+static bool ends_in_time(struct fixture *f)
 {
-    struct fixture *f = *state;
+    unlink(path_of(f, "leader"));
+    unlink(path_of(f, "child"));
+    unsigned before = f->results;
     nstime until = clock_boot() + 700 * NS_PER_MS;
     runner_deadline(f->runner, until);
     order(f, "holds", true);
     pid_t leader = pid_in(f, "leader"), child = pid_in(f, "child");
-    while (clock_boot() < until - 40 * NS_PER_MS)
+    while (clock_boot() < until - 60 * NS_PER_MS)
         sleep_ms(1);
-    assert_true(lives(leader)); /* it ignores TERM */
+    bool lived = lives(leader);
     while (clock_boot() < until)
         usleep(200);
-    assert_false(lives(leader));
-    assert_false(lives(child));
-    assert_int_equal(wait_for(f, &f->results, 1, 1000), 0);
+    bool dead = !lives(leader) && !lives(child);
+    assert_int_equal(wait_for(f, &f->results, before + 1, 1000), 0);
     assert_int_equal(f->outcome, RUN_DEADLINE);
+    return lived && dead;
+}
+
+static void nothing_outlives_the_deadline(void **state)
+{
+    struct fixture *f = *state;
+    /* On a machine that is overloaded a try may be late; a fault is late in all of them. */
+    bool in_time = false;
+    for (int i = 0; i < 3 && !in_time; i++)
+        in_time = ends_in_time(f);
+    assert_true(in_time);
     /* and nothing is started after it */
     run_to_end(f, "fails", 1000);
     assert_int_equal(f->outcome, RUN_REFUSED);
     assert_non_null(strstr(f->error, "the right to act ended"));
     /* but what undoes */
+    unsigned before = f->results;
     order(f, "undo", false);
-    assert_int_equal(wait_for(f, &f->results, 3, 3000), 0);
+    assert_int_equal(wait_for(f, &f->results, before + 1, 3000), 0);
     assert_string_equal(f->error, "");
     runner_deadline(f->runner, clock_boot() + NS_PER_S);
     run_to_end(f, "fails", 1000);
