@@ -73,20 +73,14 @@ static void on_quiesce(void *arg, void (*done)(void *done_arg, bool clean), void
     runner_quiesce(daemon->runner, done, done_arg);
 }
 
+/* A zone without content does not gate the role: that zone alone is held, or a file that is broken on all
+ * hosts would leave nobody to act for the others. Nor does the view. */
 static bool on_ready(void *arg, char reason[256])
 {
-    struct daemon *daemon = arg;
-    const char *missing = daemon->zones_loaded ? hosted_zones_missing(daemon->zones) : NULL;
-    if (daemon->stopping)
-        snprintf(reason, 256, "lictord is stopping");
-    else if (!daemon->zones_loaded)
-        snprintf(reason, 256, "the zones are being loaded");
-    else if (missing)
-        /* That zone alone is held; it does not gate the role, or a broken file on all hosts would leave
-         * nobody. */
+    const struct daemon *daemon = arg;
+    if (daemon->zones_loaded && !daemon->stopping)
         return true;
-    else
-        return true;
+    snprintf(reason, 256, "%s", daemon->stopping ? "lictord is stopping" : "the zones are being loaded");
     return false;
 }
 
