@@ -2,6 +2,7 @@
 
 #include "lictor/dns.h"
 #include "lictor/name.h"
+#include "zone/zonefile_scan.h"
 
 #include <ctype.h>
 #include <ldns/ldns.h>
@@ -127,8 +128,9 @@ static const char *next_field(const char *text, char *out, size_t size)
     return *text == ' ' ? text + 1 : text;
 }
 
-/* ldns takes any number and cuts it to the field's width: 70000 would become the preference 4464. */
-static int check_numbers(uint16_t type, const char *text, struct err *err)
+/* What ldns is too lenient about. It takes any number and cuts it to the field's width: 70000 would become
+ * the preference 4464. */
+static int check_fields(uint16_t type, const char *text, struct err *err)
 {
     const ldns_rr_descriptor *fields = ldns_rr_descript(type);
     for (size_t i = 0; *text && i < ldns_rr_descriptor_maximum(fields); i++) {
@@ -151,7 +153,11 @@ static int check_numbers(uint16_t type, const char *text, struct err *err)
                 return err_set(
                     err, "`%s` is no number of seconds; write one up to 2147483647, or such as 1h30m", field);
             continue;
-        case LDNS_RDF_TYPE_DNAME:
+        case LDNS_RDF_TYPE_DNAME: /* of which ldns would make the quotes a part */
+            if (*field == '"')
+                return err_set(err, "`%s` is a name in quotes; write it without, like: %s", field,
+                               example(type));
+            continue;
         case LDNS_RDF_TYPE_STR:
         case LDNS_RDF_TYPE_TAG:
         case LDNS_RDF_TYPE_TYPE:
@@ -247,10 +253,11 @@ static int read_generic(uint16_t type, const char *text, struct buf *out, struct
             err, "`\\# %.100s` is not a length and so many octets in hex; write it like: \\# 3 010203", text);
 
     struct buf known = {0};
-    ldns_rr *rr = wire_record(type, out->data + before, len);
+    const uint8_t *rdata = len ? out->data + before : NULL;
+    ldns_rr *rr = wire_record(type, rdata, len);
     if (rr)
         append_fields(rr, &known);
-    bool same = rr && known.len == len && (!len || !memcmp(known.data, out->data + before, len));
+    bool same = rr && known.len == len && (!len || !memcmp(known.data, rdata, len));
     ldns_rr_free(rr);
     buf_free(&known);
     char name[16];
@@ -264,7 +271,7 @@ int rdata_read(struct rdata_reader *reader, uint16_t type, const char *text, str
 {
     if (!strncmp(text, "\\# ", 3))
         return read_generic(type, text + 3, out, err);
-    if (check_numbers(type, text, err))
+    if (check_fields(type, text, err))
         return -1;
     /* The owner, TTL and class were read already: ldns is given the shortest that it takes. */
     reader->line.len = 0;
@@ -273,6 +280,10 @@ int rdata_read(struct rdata_reader *reader, uint16_t type, const char *text, str
 
     ldns_rr *rr = NULL;
     ldns_status status = ldns_rr_new_frm_str(&rr, buf_str(&reader->line), 0, reader->origin, NULL);
+    if (status == LDNS_STATUS_OK && !ldns_rr_rd_count(rr)) { /* of a type that ldns does not know */
+        ldns_rr_free(rr);
+        status = LDNS_STATUS_SYNTAX_MISSING_VALUE_ERR;
+    }
     if (status != LDNS_STATUS_OK)
         return explain(type, text, status, err);
     append_fields(rr, out);
@@ -299,6 +310,21 @@ static char *ldns_text(uint16_t type, const uint8_t *rdata, uint16_t len)
     return text;
 }
 
+/* Does the text, found in a zone file, give these octets again? */
+static bool reads_back(struct rdata_reader *reader, uint16_t type, const char *text, const uint8_t *rdata,
+                       uint16_t len)
+{
+    struct scan scan = {.name = "", .text = text, .len = strlen(text), .line = 1};
+    struct buf again = {0};
+    int found = scan_next(&scan, NULL);
+    bool same = found >= 0 && scan.at == scan.len && /* all of it is one entry, perhaps an empty one */
+                !rdata_read(reader, type, buf_str(&scan.entry), &again, NULL) && again.len == len &&
+                (!len || !memcmp(again.data, rdata, len));
+    buf_free(&again);
+    scan_end(&scan);
+    return same;
+}
+
 void rdata_print(struct rdata_reader *reader, uint16_t type, const uint8_t *rdata, uint16_t len,
                  struct buf *out)
 {
@@ -314,13 +340,10 @@ void rdata_print(struct rdata_reader *reader, uint16_t type, const uint8_t *rdat
         while (size && isspace((unsigned char)data[size - 1]))
             data[--size] = '\0';
         /* ldns does not read back all that it writes; what comes out of here must. */
-        struct buf again = {0};
-        if (!rdata_read(reader, type, data, &again, NULL) && again.len == len &&
-            (!len || !memcmp(again.data, rdata, len)))
+        if (reads_back(reader, type, data, rdata, len))
             buf_printf(out, "%s %s", at, data);
         else
             data = NULL;
-        buf_free(&again);
     }
     if (!data)
         print_generic(type, rdata, len, out);
