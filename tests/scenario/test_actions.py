@@ -98,10 +98,16 @@ def test_timeout_kills_the_whole_group(web, tmp_path, script):
     assert daemon.is_primary()
 
 
-def test_program_that_does_not_exist(web, tmp_path):
-    daemon = Lictord(tmp_path, election={}, consul=web, actions={"gone": {"when": "promoted", "run": ["/nonexistent/program"]}})
+def test_program_that_cannot_be_run(web, tmp_path):
+    """One that is not there is a fault of the configuration; one without its interpreter shows when it is run."""
+    program = tmp_path / "broken"
+    program.write_text("#!/nonexistent/interpreter\n")
+    program.chmod(0o755)
+    daemon = Lictord(tmp_path, election={}, consul=web, actions={"gone": {"when": "promoted", "run": [str(program)]}})
     until(daemon.is_primary)
-    daemon.wait_logged("gone")
+    daemon.wait_logged("gone.*cannot run")
+    until(lambda: daemon.metrics().total("lictor_actions_total", action="gone", result="unable") == 1, timeout=5)
+    assert "cannot run" in daemon.command("actions", check=True).stdout
     stays(lambda: daemon.is_primary() and daemon.process.alive, 1)
 
 
