@@ -95,8 +95,8 @@ struct consul_watch; /* a loop of blocking queries on one path */
 
 /* Called with every successful response (200, or 404 with an index: a missing key), and with each failure
  * (anything else: keep what you have; the loop retries by itself). `changed` is false when the index is the
- * one seen before; it is true for the first answer, after an index that went back, and after a restart. index
- * is at least 1 on success. May free or restart the watch. Look at known_leader before believing that
+ * one seen before; it is true for the first answer, after an index that went back, a failure or a restart.
+ * index is at least 1 on success. May free or restart the watch. Look at known_leader before believing that
  * something is gone. */
 typedef void consul_watch_fn(void *arg, struct consul_response *response, bool changed);
 

@@ -123,10 +123,14 @@ static void answered(void *arg, struct consul_response *response)
     if (watch->request || event_pending(&watch->timer, EV_TIMEOUT, NULL))
         return; /* restarted by the callback */
 
-    if (success)
+    if (success) {
         ask_by_rate(watch);
-    else
-        ask_after(watch, consul_backoff(watch->failures++, status));
+        return;
+    }
+    /* What answers next may be another Consul, or this one without its data: asked with an index from before,
+     * it would be silent until it gets there. */
+    watch->index = watch->seen = 0;
+    ask_after(watch, consul_backoff(watch->failures++, status));
 }
 
 struct consul_watch *consul_watch_new(struct consul_client *client,
