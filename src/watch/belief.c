@@ -13,11 +13,17 @@ const char *belief_reason_text(enum belief_reason reason)
     return texts[reason];
 }
 
-/* Losses of the window that is open at `now`, or of a new one. */
-static struct belief_window current(struct belief_window window, unsigned base, nstime now)
+static unsigned larger(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
+}
+
+/* The window that is open at `now`, or a new one. Its base is the most there was in it. */
+static struct belief_window current(struct belief_window window, unsigned count, nstime now)
 {
     if (window.since == 0 || now - window.since > BELIEF_LOSS_WINDOW)
-        return (struct belief_window){.since = now, .base = base};
+        return (struct belief_window){.since = now, .base = count};
+    window.base = larger(window.base, count);
     return window;
 }
 

@@ -28,7 +28,7 @@ enum belief_reason {
 };
 const char *belief_reason_text(enum belief_reason reason);
 
-/* Losses within BELIEF_LOSS_WINDOW from `since` on. Zero: none yet. */
+/* Losses within BELIEF_LOSS_WINDOW from `since` on, of the most there was in it. Zero: none yet. */
 struct belief_window {
     nstime since;
     unsigned base, lost;

@@ -23,6 +23,24 @@ static const char *hint(int status)
     return "";
 }
 
+static void restart_sentinel(struct watch *watch, size_t which)
+{
+    struct consul_watch *list = which == SENTINEL_NODES ? watch->nodes.blocked : watch->lists[which];
+    if (list)
+        consul_watch_restart(list);
+}
+
+/* The first good answer after a loss: those that still wait for their next attempt need not. */
+static void rouse(struct watch *watch)
+{
+    if (!watch->lost || watch->roused)
+        return;
+    watch->roused = true;
+    for (size_t i = 0; i < SENTINELS; i++)
+        if (watch->failing[i])
+            restart_sentinel(watch, i);
+}
+
 /* Whatever came back while Consul was away has not told us so: ask all anew instead of waiting for backoffs.
  */
 static void ask_again(struct watch *watch)
@@ -75,5 +93,9 @@ void contact_note(struct watch *watch, enum sentinel sentinel, const struct cons
     }
     if (sentinel != NO_SENTINEL)
         watch->failing[sentinel] = !good;
+    if (good)
+        rouse(watch);
+    else
+        watch->roused = false;
     contact_update(watch);
 }

@@ -21,6 +21,9 @@
  */
 #define HEARTBEAT_WAIT (10 * NS_PER_S)
 
+/* Lost rights show in the list of services at the latest after this. */
+#define CANARY_WAIT (60 * NS_PER_S)
+
 #define SWEEP_EVERY (300 * NS_PER_S)
 #define SWEEP_MIN   (5 * NS_PER_S)
 
@@ -63,6 +66,7 @@ struct watch {
     size_t unseen, pooled, held;
     struct consul_watch *lists[SENTINELS]; /* services, critical, warning; the nodes' is the subject's */
     bool listed[SENTINELS];                /* the first one came in */
+    size_t list_len[SENTINELS];            /* octets of the last body */
     bool denied;                           /* catalog/services lost the canary */
 
     struct subjects queue, waiting; /* for a read; for the canary */
@@ -83,6 +87,7 @@ struct watch {
     bool failing[SENTINELS];
     bool failed; /* something failed, and nothing succeeded since */
     bool lost;
+    bool roused; /* the failing sentinels were told that something answers again */
     nstime last_contact;
     nstime lost_at;
     char error[256];

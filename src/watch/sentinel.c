@@ -225,8 +225,12 @@ static void done(void *arg)
 static void on_list(struct watch *watch, enum sentinel which, struct consul_response *response, bool changed)
 {
     contact_note(watch, which, response);
-    if (response->status != 200 || !changed)
+    if (response->status != 200)
         return;
+    /* A token whose rules change moves no index: what it may see does. */
+    if (!changed && response->body->len == watch->list_len[which])
+        return;
+    watch->list_len[which] = response->body->len;
     struct list_job *job = xcalloc(1, sizeof(*job));
     job->watch = watch_hold(watch);
     job->which = which;
@@ -258,7 +262,7 @@ void sentinels_start(struct watch *watch)
         consul_watch_fn *callback;
         nstime wait;
     } table[SENTINELS] = {
-        [SENTINEL_SERVICES] = {"/v1/catalog/services", on_services, 0},
+        [SENTINEL_SERVICES] = {"/v1/catalog/services", on_services, CANARY_WAIT},
         /* Mostly empty, so it is the cheapest to ask often. */
         [SENTINEL_CRITICAL] = {"/v1/health/state/critical", on_critical, HEARTBEAT_WAIT},
         [SENTINEL_WARNING] = {"/v1/health/state/warning", on_warning, 0},

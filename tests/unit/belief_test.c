@@ -138,6 +138,10 @@ static void mass_loss_of_a_service(void **arg)
         {106, STALE(10, 9, 1000), BELIEF_KEEP, BELIEF_MASS_LOSS, 136, true},
         /* it comes back */
         {110, STALE(10, 20, 1000), APPLIES}, {111, STALE(20, 19, 1000), APPLIES});
+    /* grown a moment before */
+    hold = (struct belief_hold){0};
+    RUN(&belief, &hold, {150, STALE(0, 30, 1000), APPLIES}, {151, STALE(30, 20, 1000), APPLIES},
+        {152, STALE(20, 14, 1000), BELIEF_KEEP, BELIEF_MASS_LOSS, 182, true});
     /* as many came as went: a deployment, no loss */
     hold = (struct belief_hold){0};
     RUN(&belief, &hold, {200, STALE(40, 40, 1000), APPLIES}, {201, STALE(40, 30, 1000), APPLIES},
