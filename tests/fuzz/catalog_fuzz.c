@@ -1,0 +1,134 @@
+/* Whatever a broken or hostile Consul may send as JSON: bodies of the health and the catalog endpoints, and
+ * the saved view. The first octet chooses. */
+#include "lictor/catalog.h"
+#include "lictor/log.h"
+#include "lictor/rcu.h"
+#include "watch/lists.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct zone_state state;
+
+static struct catalog *new_catalog(void)
+{
+    struct config_services config = {.enabled = true, .has_alt_domain = true, .answers = 3};
+    name_from_text("consul", NULL, config.domain, NULL);
+    name_from_text("sd.example", NULL, config.alt_domain, NULL);
+    return catalog_new(&config, "dc1", &state);
+}
+
+/* What was accepted is a zone that may be served. */
+static void check_zones(struct catalog *catalog)
+{
+    struct zone *zones[CATALOG_ZONES_MAX];
+    struct err err;
+    size_t count = catalog_take_zones(catalog, zones);
+    for (size_t i = 0; i < count; i++) {
+        assert(zone_check(zones[i], &err) == 0);
+        zone_unref(zones[i]);
+    }
+}
+
+static void ignore(void *arg, const char *text)
+{
+    (void)arg;
+    assert(strlen(text) <= 255);
+}
+
+static const char *after_header(struct buf *saved)
+{
+    return strchr(buf_str(saved), '\n');
+}
+
+/* Saved, restored and saved again: the same view. */
+static void round_trip(struct catalog *catalog)
+{
+    struct buf first = {0}, second = {0};
+    nstime as_of;
+    struct err err;
+    struct catalog *copy = new_catalog();
+    catalog_save(catalog, 1, &first);
+    assert(catalog_restore(copy, (const char *)first.data, first.len, &as_of, &err) == 0);
+    check_zones(copy);
+    catalog_save(copy, 1, &second);
+    assert(strcmp(after_header(&first), after_header(&second)) == 0);
+    catalog_free(copy);
+    buf_free(&first);
+    buf_free(&second);
+}
+
+static void body(const char *service, const char *text, size_t len)
+{
+    struct catalog *catalog = new_catalog();
+    struct catalog_stats before, after;
+    struct err err;
+    int result = catalog_put_service(catalog, service, text, len, &err);
+    assert(result >= 0 || err.text[0] != '\0');
+    check_zones(catalog);
+    catalog_stats(catalog, &before);
+    if (result >= 0) {
+        assert(catalog_put_service(catalog, service, text, len, &err) == 0);
+        catalog_stats(catalog, &after);
+        assert(before.edits == after.edits);
+        catalog_health_text(catalog, "web", ignore, NULL);
+        json_decref(catalog_services_json(catalog, NULL));
+        round_trip(catalog);
+        assert(catalog_put_service(catalog, service, "[]", 2, &err) >= 0);
+        check_zones(catalog);
+        assert(catalog_instance_count(catalog) == 0);
+    }
+    catalog_free(catalog);
+}
+
+static void saved_view(const char *text, size_t len)
+{
+    struct catalog *catalog = new_catalog();
+    struct err err;
+    nstime as_of;
+    if (catalog_restore(catalog, text, len, &as_of, &err) < 0)
+        assert(catalog_service_count(catalog) == 0 && catalog_node_count(catalog) == 0);
+    check_zones(catalog);
+    catalog_free(catalog);
+}
+
+static void visit(void *arg, const struct flagged *entry)
+{
+    (void)arg;
+    assert(entry->name);
+}
+
+static void lists(const char *text, size_t len)
+{
+    struct err err;
+    struct strmap *checks = checks_list_parse(text, len, &err);
+    checks_list_diff(NULL, checks, visit, NULL);
+    checks_list_free(checks);
+    services_list_free(services_list_parse(text, len, &err));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    log_set_level(LOG_LEVEL_ERROR);
+    const char *text = (const char *)data + 1;
+    switch (data[0]) {
+    case 's':
+        body("web", text, size - 1);
+        break;
+    case 'n':
+        body(NULL, text, size - 1);
+        break;
+    case 'v':
+        saved_view(text, size - 1);
+        break;
+    default:
+        lists(text, size - 1);
+    }
+    rcu_barrier();
+    return 0;
+}
