@@ -119,7 +119,7 @@ struct config {
     char *state_dir;
     char *http;                         /* "127.0.0.1:8654"; NULL: off ("") */
     char *control;                      /* socket path */
-    char *user;                         /* NULL: stay */
+    char *user;                         /* NULL: stay; without the key: "lictor", if there is such a user */
     struct config_strings inspect_from; /* prefixes besides loopback */
     int log_level;                      /* enum log_level; key `log`, default "info" */
     struct config_consul consul;
@@ -133,9 +133,11 @@ struct config {
     size_t action_count;
 };
 
-/* Reads and checks the file. Returns NULL and appends one line per fault to faults. Reads CONSUL_* from the
- * environment for the defaults of `consul`. Opens nothing but the file itself. Any thread (libconfuse keeps
- * no global state between calls). */
+/* Reads and checks the file. Returns NULL and appends one line per fault to faults: `path:line: text`, or
+ * `path: text` for what has no line (the file cannot be read; a CONSUL_* variable is wrong). Reads CONSUL_*
+ * from the environment for the defaults of `consul`. Relative file names begin at the file's folder. Opens
+ * nothing but the file itself: of the files that it names only the access rights are looked at, with the
+ * rights of the caller. Any thread (libconfuse's lexer is global: a lock is held meanwhile). */
 struct config *config_load(const char *path, struct buf *faults);
 /* The same from memory; path stands in messages and is the base of relative file names. For tests and the
  * fuzzer. */
@@ -144,6 +146,8 @@ void config_free(struct config *config);
 
 /* The TTL of a service (lower-case name) in seconds, by service_ttl's rules. */
 uint32_t config_service_ttl(const struct config_services *services, const char *name);
-/* What may not change in a reload (listen, state-dir, node, user, workers, cluster...): NULL if nothing of it
- * differs, else the name of the first key that does. */
+/* What may not change in a reload, since it was used when processes, sockets and threads began: the keys
+ * outside of blocks but `log`; all of `consul` but `stale-for`; the domains of `services` and whether there
+ * is such a block; all of `election`. NULL if nothing of it differs, else the first key that does ("listen",
+ * "election.lease"). */
 const char *config_needs_restart(const struct config *running, const struct config *wanted);

@@ -196,10 +196,10 @@ void read_consul(struct check *check)
                              ? read_bool(check, block, "tls-verify", true)
                              : environment_bool(check, "CONSUL_HTTP_SSL_VERIFY", true);
     consul->datacenter = read_text(block, "datacenter", NULL);
-    if (consul->datacenter &&
-        consul->datacenter[strspn(consul->datacenter, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                      "0123456789-_")])
+    const char *datacenter = consul->datacenter ? consul->datacenter : "x";
+    size_t len = strspn(datacenter, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+    if (datacenter[len] || len > 63)
         fault_add(check->faults, read_line(block, "datacenter"),
-                  "`datacenter` is `%s`; Consul's names have letters, digits, `-` and `_` only",
-                  consul->datacenter);
+                  "`datacenter` is `%s`; Consul's names have letters, digits, `-` and `_`, 63 at most",
+                  datacenter);
 }

@@ -13,13 +13,14 @@
 #include <unistd.h>
 
 #define WORKERS_MAX 256
+#define NODE_MAX    128 /* leaves room for `.ns.` and the domain in a name of 255 octets */
 
 /* The node's name becomes `<node>.ns.<domain>` and NSID: labels of letters, digits, `-` and `_`. */
 static bool valid_node(const char *name)
 {
     size_t label = 0, total = strlen(name);
-    if (!total || total > 200)
-        return false; /* 200 leaves room for `.ns.` and the domain */
+    if (!total || total > NODE_MAX)
+        return false;
     for (const char *c = name;; c++) {
         if (*c == '.' || !*c) {
             if (!label || label > 63 || c[-1] == '-')
@@ -46,7 +47,8 @@ static void read_node(struct check *check)
     if (valid_node(name))
         return;
     fault_add(check->faults, value ? value->line : LINE_NONE,
-              "%s `%s`; %swrite labels of letters, digits, `-` and `_`, up to 63 each, separated by dots",
+              "%s `%s`; %swrite labels of letters, digits, `-` and `_`, up to 63 each and 128 in all, "
+              "separated by dots",
               value ? "`node` is" : "the host name, which is the default of `node`, is", name,
               value ? "" : "set `node`: ");
 }

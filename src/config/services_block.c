@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DOMAIN_MAX  100   /* octets: leaves room for a node or service, a tag, `.service.` and a datacenter */
 #define ANSWERS_MAX 65535 /* more cannot be counted in a message (RFC 1035 section 4.1.1) */
 
 /* Reads a domain name that may be a zone's apex. */
@@ -28,16 +29,27 @@ static bool read_domain(struct check *check, const struct value *value, const ch
     return true;
 }
 
+static void check_domain_length(struct check *check, const struct value *value, const char *key,
+                                const uint8_t *domain)
+{
+    if (name_len(domain) > DOMAIN_MAX)
+        fault_add(check->faults, value->line,
+                  "`%s` has %zu octets, which leaves too few for names below it; it may have %d", key,
+                  name_len(domain), DOMAIN_MAX);
+}
+
 static void read_domains(struct check *check, cfg_t *block)
 {
     struct config_services *services = &check->config->services;
     memcpy(services->domain, "\6consul", sizeof("\6consul"));
     const struct value *domain = value_at(block, "domain", 0), *alt = value_at(block, "alt-domain", 0);
-    if (domain)
-        read_domain(check, domain, "domain", services->domain);
+    if (domain && read_domain(check, domain, "domain", services->domain))
+        check_domain_length(check, domain, "domain", services->domain);
     if (!alt || !*alt->text)
         return;
     services->has_alt_domain = read_domain(check, alt, "alt-domain", services->alt_domain);
+    if (services->has_alt_domain)
+        check_domain_length(check, alt, "alt-domain", services->alt_domain);
     if (services->has_alt_domain && name_equal(services->domain, services->alt_domain))
         fault_add(check->faults, alt->line, "`alt-domain` is the same as `domain`; remove it");
 }

@@ -377,6 +377,10 @@ static const struct {
 
     /* services */
     {"services { domain = \".\" }", "1: `domain` is the root"},
+    {"services { domain = "
+     "\"a123456789012345678901234567890123456789.a123456789012345678901234567890123456789."
+     "a123456789012345678901234567890123456789\" }",
+     "1: `domain` has 124 octets, which leaves too few for names below it; it may have 100"},
     {"services { domain = \"a..b\" }", "1: `domain`: "},
     {"services { domain = \"Lictor\" }", "1: `domain` is `lictor.`, which is lictord's own zone"},
     {"services { domain = \"a\" alt-domain = \"A.\" }", "1: `alt-domain` is the same as `domain`"},
@@ -693,6 +697,7 @@ static void what_needs_a_restart(void **state)
         {"http = \"\"", "http"},
         {"control = \"/x\"", "control"},
         {"user = root", "user"},
+        {"inspect-from = \"192.0.2.1\"", "inspect-from"},
         {"consul { address = \"h:1\" }", "consul.address"},
         {"consul { token = x }", "consul.token"},
         {"consul { datacenter = dc2 }", "consul.datacenter"},
