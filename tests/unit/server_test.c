@@ -460,24 +460,29 @@ static void tcp_garbage(void **state)
     }
 }
 
+/* Every answer comes, and then the end. How much the kernel takes is not known: among these are totals that
+ * it takes whole, that leave a rest while the end is seen, and that stop the reading before it. */
 static void tcp_half_closed(void **state)
 {
     (void)state;
     struct fixture *f = start("127.0.0.1:0", 1, (struct server_config){0});
-    int fd = client(f, SOCK_STREAM), rcode;
-    uint16_t id;
-    for (uint16_t i = 0; i < 100; i++)
-        send_tcp(fd, i, LONG); /* 6.5 MB of replies: they cannot all be sent before the end is seen */
-    send(fd, (uint8_t[]){0, 50, 1}, 3, 0); /* and a query that never ends */
-    shutdown(fd, SHUT_WR);
-    usleep(50000);
-    for (uint16_t i = 0; i < 100; i++) {
-        assert_int_equal(read_tcp(fd, &id, &rcode), 65535);
-        assert_int_equal(id, i);
+    uint64_t clients = 0;
+    for (uint16_t queries = 1; queries < 100; queries += 3, clients++) {
+        int fd = client(f, SOCK_STREAM), rcode;
+        uint16_t id;
+        for (uint16_t i = 0; i < queries; i++)
+            send_tcp(fd, i, LONG);
+        send(fd, (uint8_t[]){0, 50, 1}, 3, 0); /* and a query that never ends */
+        shutdown(fd, SHUT_WR);
+        usleep(10000);
+        for (uint16_t i = 0; i < queries; i++) {
+            assert_int_equal(read_tcp(fd, &id, &rcode), 65535);
+            assert_int_equal(id, i);
+        }
+        assert_true(is_closed(fd));
+        close(fd);
     }
-    assert_true(is_closed(fd));
-    expect_counter(f, SERVER_TCP_CLOSED_CLIENT, 1);
-    close(fd);
+    expect_counter(f, SERVER_TCP_CLOSED_CLIENT, clients);
     stop(f);
 }
 
