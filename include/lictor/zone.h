@@ -85,7 +85,10 @@ struct zone_found {
     const struct zone_owner *cut;
     bool cut_is_dname;
     unsigned cut_labels; /* of the cut's name, the root not counted */
-    /* If it does not exist: the wildcard at its closest encloser, or NULL. Not looked for below a cut. */
+    /* If it does not exist: is there a wildcard at its closest encloser, and what does that own? Nothing
+     * (NULL) where only names below the asterisk do: then there is no data, but no NXDOMAIN either (RFC 4592
+     * section 3.3.1). Not looked for below a cut. */
+    bool wildcard_exists;
     const struct zone_owner *wildcard;
 };
 /* lower_qname lies at or below the apex. */

@@ -229,10 +229,11 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
     if (owner)
         return answer_owner(chain, owner);
     struct zone_computed computed;
-    if (!found.exists && zone_miss(chain->zone, chain->name, &computed))
+    bool exists = found.exists || found.wildcard_exists;
+    if (!exists && zone_miss(chain->zone, chain->name, &computed))
         return answer_computed(chain, &computed);
-    /* An empty non-terminal exists (RFC 8020, RFC 4592 section 2.2.2). */
-    *rcode = negative(chain, found.exists ? DNS_NOERROR : DNS_NXDOMAIN);
+    /* An empty non-terminal exists (RFC 8020, RFC 4592 section 2.2.2), be it a wildcard. */
+    *rcode = negative(chain, exists ? DNS_NOERROR : DNS_NXDOMAIN);
     return false;
 }
 

@@ -27,7 +27,7 @@ static enum added add_target(struct reply *reply, struct rng *rng, const struct 
     return ADDED;
 }
 
-/* The owner of a name in this zone, or NULL. glue: also what lies below a cut. */
+/* What answers for a name in this zone, or NULL. glue: also what lies below a cut. */
 static const struct zone_owner *find_target(const struct zone *zone, const uint8_t *name, bool glue)
 {
     uint8_t lower[NAME_MAX_WIRE];
@@ -36,24 +36,27 @@ static const struct zone_owner *find_target(const struct zone *zone, const uint8
     if (!name_is_under(lower, zone_apex(zone)))
         return NULL;
     zone_search(zone, lower, len, &found);
-    return found.cut && !glue ? NULL : found.exact;
+    if (found.cut && !glue)
+        return NULL;
+    return found.exact ? found.exact : found.wildcard;
 }
 
 void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type, size_t from)
 {
-    const struct zone_owner *known[TARGETS_MAX];
+    size_t known[TARGETS_MAX]; /* where their names stand */
     unsigned count = 0;
     size_t name_at = 12 + (size_t)dns_rdata_target(type), end = reply->pos;
     for (; from < end && from + name_at <= 0x3fff; from += 12 + (size_t)get16(reply->out + from + 10)) {
-        /* The apex may be served by names below a cut; their glue is all there is. */
-        const struct zone_owner *owner = find_target(zone, reply->out + from + name_at, type == DNS_NS);
-        bool again = !owner;
+        const uint8_t *target = reply->out + from + name_at;
+        bool again = false;
         for (unsigned i = 0; i < count && !again; i++)
-            again = known[i] == owner;
-        if (again)
+            again = name_equal(reply->out + known[i], target);
+        /* The apex may be served by names below a cut; their glue is all there is. */
+        const struct zone_owner *owner = again ? NULL : find_target(zone, target, type == DNS_NS);
+        if (!owner)
             continue;
         if (count < TARGETS_MAX)
-            known[count++] = owner;
+            known[count++] = from + name_at;
         add_target(reply, rng, owner, from + name_at);
     }
 }

@@ -14,7 +14,7 @@ struct zone {
     struct zone *next_dead; /* in the list of versions to be freed */
     size_t names;
     size_t records;
-    size_t wildcards; /* owners that begin with an asterisk label: without one nobody need look for one */
+    size_t wildcards; /* owners with an asterisk label anywhere: without one nobody need look for a wildcard */
     const struct piece *soa;
     uint8_t apex_len;
     uint8_t apex_labels;
@@ -27,7 +27,10 @@ static inline const struct zone_owner *zone_owner_of(const struct owner *owner)
     return (const struct zone_owner *)owner;
 }
 
-static inline bool is_wildcard(const uint8_t *name)
+static inline bool has_asterisk(const uint8_t *name)
 {
-    return name[0] == 1 && name[1] == '*';
+    for (; *name; name += 1 + *name)
+        if (name[0] == 1 && name[1] == '*')
+            return true;
+    return false;
 }

@@ -97,7 +97,7 @@ int zone_edit_put(struct zone_edit *edit, const uint8_t *owner, struct piece *pi
     zone->records += piece_count(piece) - (replaced ? piece_count(replaced) : 0);
     if (!old) {
         zone->names++;
-        zone->wildcards += is_wildcard(place.name);
+        zone->wildcards += has_asterisk(place.name);
     }
     struct owner *next = owner_with(old, place.name, place.len, piece);
     trie_put(&zone->trie, &place.key, next, flags_of(zone, next), zone->apex_len);
@@ -122,7 +122,7 @@ bool zone_edit_remove(struct zone_edit *edit, const uint8_t *owner, uint16_t typ
         trie_put(&zone->trie, &place.key, next, flags_of(zone, next), zone->apex_len);
     } else {
         zone->names--;
-        zone->wildcards -= is_wildcard(place.name);
+        zone->wildcards -= has_asterisk(place.name);
         trie_remove(&zone->trie, &place.key, place.name, place.len);
     }
     note_soa(zone, &place, type, NULL);

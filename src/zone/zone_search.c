@@ -23,8 +23,8 @@ static unsigned common_labels(const uint8_t *a, const uint8_t *b)
     return common;
 }
 
-static const struct owner *find_wildcard(const struct zone *zone, const uint8_t *name,
-                                         unsigned encloser_labels)
+static void find_wildcard(const struct zone *zone, const uint8_t *name, unsigned encloser_labels,
+                          struct zone_found *found)
 {
     uint8_t wildcard[2 + NAME_MAX_WIRE] = {1, '*'};
     for (unsigned labels = name_labels(name); labels > encloser_labels; labels--)
@@ -32,10 +32,16 @@ static const struct owner *find_wildcard(const struct zone *zone, const uint8_t 
     size_t len = name_len(name);
     memcpy(wildcard + 2, name, len);
     if (2 + len > NAME_MAX_WIRE)
-        return NULL;
+        return;
     struct trie_key key;
+    struct trie_path path;
     trie_key(wildcard, 2 + len, zone->apex_len, &key);
-    return trie_get(&zone->trie, &key, wildcard, 2 + len);
+    trie_search(&zone->trie, &key, &path);
+    if (!path.last || common_labels(owner_name(path.last), wildcard) <= encloser_labels)
+        return;
+    found->wildcard_exists = true;
+    if (path.last->name_len == 2 + len)
+        found->wildcard = zone_owner_of(path.last);
 }
 
 void zone_search(const struct zone *zone, const uint8_t *name, size_t len, struct zone_found *found)
@@ -70,7 +76,7 @@ void zone_search(const struct zone *zone, const uint8_t *name, size_t len, struc
             flags = path.last_flags;
         }
         if (!cut && !found->exists && zone->wildcards)
-            found->wildcard = zone_owner_of(find_wildcard(zone, name, common));
+            find_wildcard(zone, name, common, found);
     }
     if (cut) {
         found->cut = zone_owner_of(cut);

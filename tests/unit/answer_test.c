@@ -64,6 +64,9 @@ static const char main_zone[] =
                  "_s._tcp.test. 300 SRV 0 0 81 www.test.\n"
                  "*.w.test. 300 A 192.0.2.9\n"
                  "*.wc.test. 300 CNAME www.test.\n"
+                 "sub.*.we.test. 300 A 192.0.2.9\n"
+                 "tow.test. 300 MX 1 a.w.test.\n"
+                 "tow.test. 300 MX 2 b.w.test.\n"
                  "many.test. 300 TXT \"x\"\n"
                  "many.test. 300 A 192.0.2.1\n"
                  "many.test. 300 AAAA 2001:db8::1\n"
@@ -185,6 +188,14 @@ static void questions(void **state)
         {"host2.example.", DNS_TXT, "NOERROR aa |  | " EXAMPLE_SOA " | "},    /* it too: no wildcard */
         {"_tcp.host2.example.", DNS_TXT, "NOERROR aa |  | " EXAMPLE_SOA " | "},
         {"x.host2.example.", DNS_TXT, "NXDOMAIN aa |  | " EXAMPLE_SOA " | "},
+        /* a wildcard that is an empty non-terminal: it matches, and has no data (section 3.3.1) */
+        {"q.we.test.", DNS_A, "NOERROR aa |  | " TEST_SOA " | "},
+        {"q.r.we.test.", DNS_TXT, "NOERROR aa |  | " TEST_SOA " | "},
+        {"x.*.we.test.", DNS_A, "NXDOMAIN aa |  | " TEST_SOA " | "},
+        /* targets that a wildcard answers for, each under its own name */
+        {"tow.test.", DNS_MX,
+         "NOERROR aa | tow.test. 300 MX 1 a.w.test.; tow.test. 300 MX 2 b.w.test. |  | "
+         "a.w.test. 300 A 192.0.2.9; b.w.test. 300 A 192.0.2.9"},
         /* plain */
         {"www.test.", DNS_A, "NOERROR aa | " WWW " |  | "},
         {"WwW.TeSt.", DNS_A, "NOERROR aa | WwW.TeSt. 300 A 192.0.2.80 |  | "},

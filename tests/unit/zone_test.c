@@ -110,9 +110,11 @@ static void check_search(struct model *model, const struct zone *zone, const uin
     for (unsigned labels = name_labels(name); labels > encloser; labels--)
         at += 1 + *at;
     bool wild = !exists && cut == 999 && name_prepend((const uint8_t *)"*", 1, at, wildcard) > 0;
-    bool wild_there = false;
-    for (size_t i = 0; wild && i < model->count; i++)
+    bool wild_there = false, wild_exists = false;
+    for (size_t i = 0; wild && i < model->count; i++) {
         wild_there |= name_equal(model->entries[i].owner, wildcard);
+        wild_exists |= name_is_under(model->entries[i].owner, wildcard);
+    }
 
     struct zone_found found;
     char text[NAME_MAX_TEXT];
@@ -125,8 +127,9 @@ static void check_search(struct model *model, const struct zone *zone, const uin
         (found.cut && (found.cut_labels != cut || found.cut_is_dname != !cut_is_ns)))
         fail_msg("%s: cut at %u (dname %d) instead of %u", text, found.cut ? found.cut_labels : 999,
                  found.cut_is_dname, cut);
-    if ((found.wildcard != NULL) != wild_there)
-        fail_msg("%s: wildcard %d instead of %d", text, found.wildcard != NULL, wild_there);
+    if ((found.wildcard != NULL) != wild_there || found.wildcard_exists != wild_exists)
+        fail_msg("%s: wildcard %d, exists %d instead of %d, %d", text, found.wildcard != NULL,
+                 found.wildcard_exists, wild_there, wild_exists);
 }
 
 static void check_same(struct model *model, const struct zone *zone)
