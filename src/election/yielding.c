@@ -57,6 +57,15 @@ void quiescing_quiesced(struct step *s)
     release(s);
 }
 
+/* Resigned with nobody to take over: let others come first. Who gave the lock to a standby need not: should
+ * that one die at once, the zones wait for us. */
+static void stand_back_after_resigning(struct step *s)
+{
+    struct election *e = s->e;
+    if (e->target[0] == '\0')
+        e->stand_after = s->now + 2 * e->config.lease;
+}
+
 /* Step 3 is answered. */
 void releasing_released(struct step *s)
 {
@@ -77,8 +86,7 @@ void releasing_released(struct step *s)
     switch (result->outcome) {
     case ELECTION_DONE:
         demote(s, why);
-        /* Resigned with nobody to take over: let others come first. */
-        e->stand_after = s->now + 2 * e->config.lease;
+        stand_back_after_resigning(s);
         /* A blocking query that began before may still show us as the holder: old news. */
         e->seen.started = result->finished > e->seen.started ? result->finished : e->seen.started;
         e->seen.modify_index = result->modify_index;
@@ -118,7 +126,7 @@ void resolving_read(struct step *s)
             enum election_reason why =
                 e->target[0] != '\0' ? ELECTION_WHY_HANDED_OVER : ELECTION_WHY_RELEASED;
             demote(s, why);
-            e->stand_after = s->now + 2 * e->config.lease;
+            stand_back_after_resigning(s);
             follow(s, why);
             order(s, ELECTION_GIVEN_UP, why);
         } else {

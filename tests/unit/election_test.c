@@ -670,6 +670,30 @@ static void hands_over_in_order_gate_quiesce_transaction(void **state)
     assert_int_equal(b.e.state, ELECTION_FOLLOWING);
 }
 
+/* Who resigned with nobody to take over lets others come first; who gave the lock to a standby that dies at
+ * once does not make the zones wait. */
+static void stands_again_at_once_only_when_it_gave_the_lock_to_somebody(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target;
+        bool stands;
+    } table[] = {{OTHER, true}, {"", false}};
+    for (size_t i = 0; i < 2; i++) {
+        struct bench b = releasing(true, table[i].target, ELECTION_HANDOVER);
+        answer(&b, ELECTION_RELEASED, ELECTION_DONE, b.e.awaited, 33);
+        b.now += 100 * MS;
+        struct election_event event = seen(&b, "", ME, 0, 34);
+        step(&b, &event);
+        nstime before = b.now;
+        while (b.out.timer < before + LEASE / 2 && !find(&b, ELECTION_ACQUIRE)) {
+            b.now = b.out.timer > b.now ? b.out.timer : b.now + MS;
+            simple(&b, ELECTION_TIMER);
+        }
+        assert_int_equal(find(&b, ELECTION_ACQUIRE) != NULL, table[i].stands);
+    }
+}
+
 static void what_did_not_end_leaves_no_marker(void **state)
 {
     (void)state;
@@ -929,6 +953,7 @@ int main(void)
         cmocka_unit_test(slewing_the_clock_changes_nothing),
         cmocka_unit_test(the_epoch_is_above_everything_ever_seen),
         cmocka_unit_test(hands_over_in_order_gate_quiesce_transaction),
+        cmocka_unit_test(stands_again_at_once_only_when_it_gave_the_lock_to_somebody),
         cmocka_unit_test(what_did_not_end_leaves_no_marker),
         cmocka_unit_test(refused_nothing_happened_confirm_then_reopen),
         cmocka_unit_test(unknown_stays_closed_until_the_transaction_can_never_happen),
