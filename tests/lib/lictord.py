@@ -216,7 +216,7 @@ class Lictord:
     def is_primary(self):
         """May it act now, by its own word? A dead or stopped one says nothing: False."""
         try:
-            return self.role_status()["role"] == "primary"
+            return self.role_status()["may_act"]
         except OSError:
             return False
 

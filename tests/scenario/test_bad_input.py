@@ -281,5 +281,6 @@ def test_loop_turns_are_short(web, tmp_path):
     for number in range(200):
         lictord.consul.register(f"bulk{number}", address="10.8.0.1")
     lictord.wait_addresses("bulk199.service.consul", ["10.8.0.1"], timeout=60)
-    turns = {key: value for key, value in lictord.metrics().items() if "turn" in key}
-    assert turns and all(value < 0.5 for value in turns.values()), turns
+    longest = lictord.metrics()["lictor_loop_longest_turn_seconds"]
+    print(f"longest turn of main's loop, with sanitizers: {longest * 1000:.1f} ms")
+    assert 0 < longest < 0.2

@@ -34,7 +34,7 @@ class Referee:
     def _claim(daemon):
         try:
             status = daemon.role_status()
-            return status["epoch"] if status["role"] == "primary" else None
+            return status["epoch"] if status["may_act"] else None
         except (OSError, AssertionError, KeyError, ValueError):
             return None  # dead, stopped or starting: it claims nothing
 

@@ -48,9 +48,11 @@ def test_http(pair):
 
 def test_metrics_of_the_role(pair):
     primary, standby = pair()
-    def role(daemon):
-        return {key: value for key, value in daemon.metrics().items() if "primary" in key or "role" in key or "epoch" in key}
-    assert role(primary) != role(standby), role(primary)
+    ours, theirs = primary.metrics(), standby.metrics()
+    assert (ours["lictor_primary"], theirs["lictor_primary"]) == (1, 0)
+    assert ours["lictor_epoch"] == primary.epoch() and 0 < ours["lictor_lease_left_seconds"] <= 2
+    assert ours["lictor_promotions_total"] == 1 and theirs["lictor_promotions_total"] == 0
+    assert ours.total("lictor_members") == 2
 
 
 def test_status_tells_why_consul_is_away(web, tmp_path):

@@ -28,7 +28,7 @@ def test_single_server_without_consul(lictord):
     missing = lictord.ask("nosuch.example.org")
     assert missing.rcode == "NXDOMAIN" and missing.records("SOA", "authority") and missing.ttl("authority") == 60
     assert lictord.ask("web.service.consul").rcode == "REFUSED"
-    assert lictord.role_status()["role"] == "primary"
+    assert lictord.is_primary()
 
 
 def test_transfer_is_refused(lictord):
