@@ -127,7 +127,7 @@ class Lictord:
         return self
 
     def wait_ready(self, timeout=30):
-        until(lambda: self.process.must_live() and self.ready(), timeout=timeout, what=f"/readyz of {self.node}\n{self.tail()}")
+        until(lambda: self.process.must_live() and self.ready(), timeout=timeout, what=lambda: f"/readyz of {self.node}: {self.http('/readyz')}\n{self.tail()}")
 
     def kill(self):
         self.process.kill()
@@ -154,7 +154,7 @@ class Lictord:
         return re.search(pattern, self.process.text())
 
     def wait_logged(self, pattern, timeout=15):
-        return until(lambda: self.logged(pattern), timeout=timeout, what=f"log of {self.node} to say {pattern!r}:\n{self.tail()}")
+        return until(lambda: self.logged(pattern), timeout=timeout, what=lambda: f"log of {self.node} to say {pattern!r}:\n{self.tail()}")
 
     # -- DNS
     @property
@@ -176,7 +176,7 @@ class Lictord:
         def right():
             reply = self.ask(name, type, **options)
             return reply if reply.addresses() == want else None
-        return until(right, timeout=timeout, what=f"{name} {type} = {want} from {self.node}, have {self.ask(name, type, **options)}")
+        return until(right, timeout=timeout, what=lambda: f"{name} {type} = {want} from {self.node}, have {self.ask(name, type, **options)}")
 
     # -- HTTP
     def http(self, path, timeout=5):

@@ -11,7 +11,9 @@ class Timeout(AssertionError):
 
 
 def until(condition, timeout=15.0, every=0.02, what=None):
-    """Polls until condition() is truthy and returns that value. Exceptions of a try count as "not yet"."""
+    """Polls until condition() is truthy and returns that value. Exceptions of a try count as "not yet".
+
+    what: a text for the failure, or a function that makes one then."""
     deadline = time.monotonic() + timeout
     last = None
     while True:
@@ -25,7 +27,7 @@ def until(condition, timeout=15.0, every=0.02, what=None):
                 raise
             last = error
         if time.monotonic() >= deadline:
-            raise Timeout(f"not within {timeout} s: {what or getattr(condition, '__doc__', None) or condition}; last: {last!r}")
+            raise Timeout(f"not within {timeout} s: {(what() if callable(what) else what) or condition}; last: {last!r}")
         time.sleep(every)
 
 
