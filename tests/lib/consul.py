@@ -45,6 +45,7 @@ class Consul:
         self.node = node
         self.datacenter = datacenter
         self.token = None
+        self._statuses = {}  # of our TTL checks, by service ID
         self.ports = {name: free_port() for name in ("http", "dns", "server", "serf_lan", "serf_wan")}
         if tls:
             self.ports["https"] = free_port()
@@ -94,9 +95,14 @@ class Consul:
         self.process.resume()
 
     def restart(self):
-        """Starts it again after kill(), with its state, and waits for a leader."""
+        """Starts it again after kill(), with its state, and waits for a leader.
+
+        An agent reloads its TTL checks as critical; who beats them sets them right again, as is done here.
+        """
         self.start()
         self.wait_leader()
+        for id, status in self._statuses.items():
+            until(lambda: self.set_check(id, status) or True, what=f"check of {id} after the restart")
 
     def wait_leader(self, timeout=40):
         def leads():
@@ -146,13 +152,16 @@ class Consul:
         self.put("/v1/agent/service/register", {
             "Name": name, "ID": id, "Address": address, "Port": port, "Tags": list(tags),
             "Check": {"CheckID": f"service:{id}", "TTL": "24h", "Status": status}, **more})
+        self._statuses[id] = status
         return id
 
     def set_check(self, id, status, note="by the test"):
         """passing, warning or critical, for the check of the service with this ID."""
         self.put(f"/v1/agent/check/update/service:{id}", {"Status": status, "Output": note})
+        self._statuses[id] = status
 
     def deregister(self, id):
+        self._statuses.pop(id, None)
         self.put(f"/v1/agent/service/deregister/{id}")
 
     def register_external(self, node, address, service=None, status="passing", port=80, tags=()):

@@ -119,7 +119,8 @@ def test_tcp_and_pipelining(lictord):
 def test_edns(lictord):
     assert lictord.ask("web.service.consul", edns=True).message.edns == 0
     assert lictord.ask("web.service.consul", edns=False).message.edns == -1
-    query = dns.message.make_query("web.service.consul", "A", use_edns=1)
+    query = dns.message.make_query("web.service.consul", "A", use_edns=True)
+    query.ednsflags |= 1 << 16  # version 1
     reply = dns.query.udp(query, *lictord.dns[:1], port=lictord.dns[1], timeout=2)
     assert reply.rcode() == 16, f"not BADVERS: {reply}"
 
