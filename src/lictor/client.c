@@ -2,6 +2,8 @@
 
 #include "lictor/buf.h"
 #include "lictor/clock.h"
+#include "lictor/err.h"
+#include "lictor/xalloc.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -82,31 +84,35 @@ static int receive_line(int fd, int seconds, struct buf *line, struct err *err)
     }
 }
 
-static json_t *read_reply(const struct buf *line, struct err *err)
+static json_t *read_reply(const struct buf *line, char **error)
 {
     json_t *reply = json_loadb((const char *)line->data, line->len, 0, NULL), *result = NULL;
-    const char *error = json_string_value(json_object_get(reply, "error"));
+    const char *text = json_string_value(json_object_get(reply, "error"));
     if (json_is_true(json_object_get(reply, "ok")))
         result = json_incref(json_object_get(reply, "result"));
-    if (!result)
-        err_set(err, "%s",
-                error ? error
-                      : "the answer is not what this version understands; are `lictor` and "
-                        "`lictord` of one version?");
+    if (!result) {
+        *error = xstrdup(text ? text
+                              : "the answer is not what this version understands; are `lictor` and `lictord` "
+                                "of one version?");
+        for (size_t len = strlen(*error); len > 0 && (*error)[len - 1] == '\n'; len--)
+            (*error)[len - 1] = '\0';
+    }
     json_decref(reply);
     return result;
 }
 
-json_t *client_ask(const char *path, const char *verb, const char *name, int seconds, struct err *err)
+json_t *client_ask(const char *path, const char *verb, const char *name, int seconds, char **error)
 {
-    int fd = open_socket(path, err);
-    if (fd < 0)
-        return NULL;
+    struct err err;
     struct buf line = {0};
     json_t *result = NULL;
-    if (send_request(fd, verb, name, err) == 0 && receive_line(fd, seconds, &line, err) == 0)
-        result = read_reply(&line, err);
+    int fd = open_socket(path, &err);
+    if (fd >= 0 && send_request(fd, verb, name, &err) == 0 && receive_line(fd, seconds, &line, &err) == 0)
+        result = read_reply(&line, error);
+    else
+        *error = xstrdup(err.text);
     buf_free(&line);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return result;
 }

@@ -1,8 +1,6 @@
 /* The client's side of the control socket: one request, one reply. */
 #pragma once
 
-#include "lictor/err.h"
-
 #include <jansson.h>
 
 /* Connects, asks and waits up to `seconds`. name: the argument, or NULL. Returns the result (a new

@@ -85,15 +85,16 @@ static int print(const json_t *result, const struct verb *verb, bool json, bool 
 static int run(const char *control, const struct verb *verb, const char *name, bool json, bool watch)
 {
     for (;;) {
-        struct err err;
-        json_t *result = client_ask(control, verb->name, name, verb->seconds, &err);
+        char *error = NULL;
+        json_t *result = client_ask(control, verb->name, name, verb->seconds, &error);
         if (result) {
             int code = print(result, verb, json, watch);
             json_decref(result);
             if (!watch || code != EXIT_SUCCESS)
                 return code;
         } else {
-            fprintf(stderr, "lictor: %s\n", err.text);
+            fprintf(stderr, "lictor: %s\n", error);
+            free(error);
             if (!watch || !isatty(STDOUT_FILENO)) /* on a screen: it may come back */
                 return EXIT_FAILURE;
         }
