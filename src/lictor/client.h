@@ -4,5 +4,6 @@
 #include <jansson.h>
 
 /* Connects, asks and waits up to `seconds`. name: the argument, or NULL. Returns the result (a new
- * reference), or NULL with err, which says what to do. */
-json_t *client_ask(const char *path, const char *verb, const char *name, int seconds, struct err *err);
+ * reference), or NULL and *error: what is wrong and what to do, maybe several lines, without a newline at the
+ * end; free() it. */
+json_t *client_ask(const char *path, const char *verb, const char *name, int seconds, char **error);
