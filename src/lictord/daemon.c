@@ -19,7 +19,7 @@
 #endif
 
 /* Beside the watch's own: an agent allows 200 a client address (limits.http_max_conns_per_client). */
-#define ELECTION_CONNECTIONS 8
+#define ELECTION_CONNECTIONS 16
 #define TCP_CLIENTS          1000
 
 /* For systemd's Type=notify; nothing elsewhere. */

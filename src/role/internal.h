@@ -15,6 +15,7 @@
 #define ROLE_ASK       (2 * NS_PER_S) /* for requests that are not the lease's */
 #define ROLE_EVENTS    16
 #define ROLE_DECISIONS 50
+#define ROLE_FAULTS    16
 
 /* A request on its way, so that role_free can cancel every one. */
 struct call;
@@ -35,6 +36,12 @@ struct living_member {
     struct member_value value;
     char session[ELECTION_ID_SIZE];
     uint64_t create_index;
+};
+
+/* A request that failed last time, in Consul's own words. */
+struct fault {
+    const char *what; /* a literal; NULL: this place is free */
+    char text[256];
 };
 
 struct decision {
@@ -84,7 +91,7 @@ struct role {
     struct event *leader_again;
     struct lock_value leader;
     char leader_session[ELECTION_ID_SIZE];
-    nstime free_since; /* when a read first showed no other holder */
+    nstime free_since; /* when this instance first knew of no other holder */
 
     /* members.c */
     struct consul_watch *members_watch;
@@ -112,7 +119,7 @@ struct role {
     unsigned farewells;
 
     /* report.c */
-    char error[256]; /* what Consul said last, while it stands in the way */
+    struct fault faults[ROLE_FAULTS]; /* what does not work at present */
     struct decision decisions[ROLE_DECISIONS];
     size_t decision_count; /* ever */
     char standby_of[ELECTION_ID_SIZE];
@@ -184,8 +191,8 @@ void leaving_due(struct role *role);   /* out of time */
 /* report.c */
 void report_note(struct role *role, const struct election_order *order);
 void report_decision(struct role *role, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Consul's own words about what failed; repeated ones are not logged again. */
+/* A request failed; said once, until it works again. */
 void report_error(struct role *role, const char *what, const struct consul_response *response);
-void report_works(struct role *role);
+void report_works(struct role *role, const char *what);
 void report_standing(struct role *role);
 void report_role_text(const struct role *role, char *out, size_t size);

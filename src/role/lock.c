@@ -29,16 +29,19 @@ static struct election_result outcome(struct role *role, const char *what, struc
     struct err err;
     if (response->status == 409 || response->status == 400 || response->status == 403) {
         result.outcome = ELECTION_CONFLICT;
-        if (response->status == 409)
+        if (response->status == 409) {
+            report_works(role, what);
             log_debug("election: %s: refused: %s", what, response->error);
-        else
+        } else {
             report_error(role, what, response);
+        }
         return result;
     }
     if (response->status != 200) {
         report_error(role, what, response);
         return result;
     }
+    report_works(role, what);
     if (consul_txn_parse(response->body, &entries, &count, &err) != 0) {
         log_warn("election: %s: %s", what, err.text);
         return result;
@@ -125,7 +128,7 @@ void lock_read(struct role *role, struct consul_response *response, bool confirm
     }
     consul_kv_free(entries, count);
     if (event.kind == ELECTION_READ)
-        report_works(role);
+        report_works(role, "reading the lock");
     role_feed(role, &event);
 }
 
@@ -179,6 +182,7 @@ static void epoch_read(struct role *role, struct consul_response *response, uint
         feed_result(role, ELECTION_WRITTEN, result);
         return;
     }
+    report_works(role, "reading the epoch");
     if (response->status == 200 && consul_kv_parse(response->body, &entries, &count, NULL) == 0 &&
         count == 1 && !epoch_decode(entries[0].value.data, entries[0].value.len, &epoch))
         log_warn("election: the key `epoch` holds no number; going by the highest epoch seen otherwise");

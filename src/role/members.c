@@ -21,6 +21,8 @@ static void written(struct role *role, struct consul_response *response, uint64_
 {
     (void)tag;
     role->member_writing = false;
+    if (response->status == 200)
+        report_works(role, "writing our member key");
     if (response->status == 200 && consul_is_true(response->body)) {
         members_refresh(role);
         return;

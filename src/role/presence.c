@@ -63,6 +63,7 @@ static void members_came(struct role *role, struct consul_response *response, ui
         free(members);
         return;
     }
+    report_works(role, "reading the members");
     const struct living_member *taken = NULL;
     for (size_t i = 0; i < count; i++)
         if (!role->ever_live && strcmp(members[i].value.node, role->node) == 0 &&
@@ -85,6 +86,7 @@ static void registered(struct role *role, struct consul_response *response, uint
             retry(role, "registering our service", response);
         return;
     }
+    report_works(role, "registering our service");
     role->registered = true;
     role->registered_primary = (tag & 1) != 0;
     role->registered_ttl = (nstime)(tag >> 1) * NS_PER_MS;
@@ -142,6 +144,7 @@ static void catalog_came(struct role *role, struct consul_response *response, ui
         retry(role, "looking for our check in the catalog", response);
         return;
     }
+    report_works(role, "looking for our check in the catalog");
     json_t *list = consul_json(response->body, NULL);
     const char *status = find_check(role, list);
     bool passing = status != NULL && strcmp(status, "passing") == 0;
@@ -165,6 +168,7 @@ static void old_session_came(struct role *role, struct consul_response *response
         retry(role, "looking at the session of our earlier life", response);
         return;
     }
+    report_works(role, "looking at the session of our earlier life");
     json_t *list = consul_json(response->body, NULL);
     const json_t *info = json_array_get(list, 0);
     const char *node = json_string_value(json_object_get(info, "Node"));
@@ -196,6 +200,7 @@ static void renewed(struct role *role, struct consul_response *response, uint64_
     if (role->presence == PRESENCE_NONE || role->election.session[0] == '\0')
         return;
     if (response->status == 200) {
+        report_works(role, "renewing the session");
         role_after(role->renew_timer, ROLE_RENEW - consul_backoff(0, 0));
         role_feed(role, &(struct election_event){.kind = ELECTION_SESSION_ALIVE});
     } else if (response->status == 404) {
@@ -232,7 +237,7 @@ static void session_created(struct role *role, struct consul_response *response,
         role_after(role->presence_timer, NS_PER_S);
         return;
     }
-    report_works(role);
+    report_works(role, "creating the session");
     report_decision(role, "session %s", session);
     role->presence = PRESENCE_LIVE;
     role->ever_live = true;
@@ -293,6 +298,8 @@ static void beaten(struct role *role, struct consul_response *response, uint64_t
 {
     (void)tag;
     role->beats_in_flight--;
+    if (response->status == 200)
+        report_works(role, "beating our check");
     if (response->status == 200 || response->status == 0 || role->presence == PRESENCE_NONE)
         return;
     /* The agent was restarted and does not know our check; the session died with it, as a renewal will tell.
@@ -316,10 +323,12 @@ static void beat_due(struct role *role)
     role_after(role->beat, ROLE_BEAT);
     if (role->presence == PRESENCE_NONE)
         return;
-    if (role->registered && role->beats_in_flight < 2) {
+    /* Each is given up before the check runs out: a connection that hangs must not keep the next ones back.
+     */
+    if (role->registered && role->beats_in_flight < 4) {
         role->beats_in_flight++;
-        call_send(role, "PUT", consul_path("/v1/agent/check/pass/", role->check_id, NULL), NULL, NS_PER_S,
-                  beaten, 0);
+        call_send(role, "PUT", consul_path("/v1/agent/check/pass/", role->check_id, NULL), NULL,
+                  400 * NS_PER_MS, beaten, 0);
     }
     /* The tag follows the role, the check's TTL the number of elections. */
     bool differs = !role->registered || role->registered_primary != role_is_primary(role) ||

@@ -22,28 +22,50 @@ void report_decision(struct role *role, const char *fmt, ...)
     role->decisions[role->decision_count++ % ROLE_DECISIONS] = next;
 }
 
-void report_error(struct role *role, const char *what, const struct consul_response *response)
+/* The entry of a kind of request, or a free one. */
+static struct fault *fault_of(struct role *role, const char *what)
 {
-    char text[sizeof role->error];
-    snprintf(text, sizeof text, "%s: %s", what, response->error != NULL ? response->error : "no answer");
-    if (strcmp(text, role->error) == 0)
-        return;
-    if (role->error[0] == '\0') {
-        log_warn("election: %s", text);
-        report_decision(role, "%s", text);
-    } else {
-        log_debug("election: %s", text);
+    struct fault *free = NULL;
+    for (size_t i = 0; i < ROLE_FAULTS; i++) {
+        struct fault *fault = &role->faults[i];
+        if (fault->what == NULL)
+            free = free != NULL ? free : fault;
+        else if (strcmp(fault->what, what) == 0)
+            return fault;
     }
-    snprintf(role->error, sizeof role->error, "%s", text);
+    return free;
 }
 
-void report_works(struct role *role)
+void report_error(struct role *role, const char *what, const struct consul_response *response)
 {
-    if (role->error[0] == '\0')
+    struct fault *fault = fault_of(role, what);
+    const char *error = response->error != NULL ? response->error : "an answer that was not expected";
+    if (fault == NULL || (fault->what != NULL && strcmp(fault->text, error) == 0))
         return;
-    role->error[0] = '\0';
-    log_info("election: Consul answers again");
-    report_decision(role, "Consul answers again");
+    /* Refused, then timed out: one failure, told once. */
+    log_write(fault->what == NULL ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "election: %s: %s", what, error);
+    if (fault->what == NULL)
+        report_decision(role, "%s: %s", what, error);
+    fault->what = what;
+    snprintf(fault->text, sizeof fault->text, "%s", error);
+}
+
+void report_works(struct role *role, const char *what)
+{
+    struct fault *fault = fault_of(role, what);
+    if (fault == NULL || fault->what == NULL)
+        return;
+    fault->what = NULL;
+    log_info("election: %s works again", what);
+    report_decision(role, "%s works again", what);
+}
+
+static const struct fault *first_fault(const struct role *role)
+{
+    for (size_t i = 0; i < ROLE_FAULTS; i++)
+        if (role->faults[i].what != NULL)
+            return &role->faults[i];
+    return NULL;
 }
 
 /* How long the zones had nobody who might act, as far as this instance saw it. */
@@ -127,7 +149,7 @@ void report_standing(struct role *role)
     if (other) {
         role->free_since = 0;
     } else if (role->free_since == 0 && role->act_until == 0 && e->seen.started != 0) {
-        role->free_since = e->seen.started;
+        role->free_since = clock_boot();
     }
     uint64_t epoch = role->leader.election.epoch;
     const char *session = other ? role->leader_session : "";
@@ -174,16 +196,19 @@ void report_role_text(const struct role *role, char *out, size_t size)
 {
     const struct election *e = &role->election;
     const char *reason = election_reason_text(e->reason);
-    const char *separator = role->error[0] != '\0' ? "; " : "";
+    const struct fault *fault = first_fault(role);
+    char error[320] = "";
+    if (fault != NULL)
+        snprintf(error, sizeof error, "; %s: %s", fault->what, fault->text);
     if (role->client == NULL)
         snprintf(out, size, "no election is configured");
     else if (e->state == ELECTION_FOLLOWING && e->reason == ELECTION_WHY_OTHER_HOLDS)
-        snprintf(out, size, "%s holds the lock (epoch %" PRIu64 "); this instance is %s%s%s%s",
+        snprintf(out, size, "%s holds the lock (epoch %" PRIu64 "); this instance is %s%s%s",
                  role->leader.election.readable ? role->leader.node : "somebody", role->leader.election.epoch,
-                 role->ready ? "ready" : "not ready: ", role->ready_reason, separator, role->error);
+                 role->ready ? "ready" : "not ready: ", role->ready_reason, error);
     else
-        snprintf(out, size, "%s%s%s%s%s", reason, role->ready ? "" : "; not ready: ", role->ready_reason,
-                 separator, role->error);
+        snprintf(out, size, "%s%s%s%s", reason, role->ready ? "" : "; not ready: ", role->ready_reason,
+                 error);
 }
 
 static const char *role_name(const struct role *role)

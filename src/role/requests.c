@@ -31,6 +31,8 @@ static void nothing(struct role *role, struct consul_response *response, uint64_
     (void)tag;
     if (response->status != 200)
         report_error(role, "removing our request", response);
+    else
+        report_works(role, "removing our request");
 }
 
 static void finish(struct role *role, const char *error)
@@ -116,6 +118,8 @@ static void answered(struct role *role, struct consul_response *response, uint64
     (void)tag;
     if (response->status != 200)
         report_error(role, "answering a request", response);
+    else
+        report_works(role, "answering a request");
 }
 
 /* After a hand-over this instance is not primary any more, so the answer cannot be fenced by the lock; `cas`
