@@ -41,7 +41,7 @@ struct loader {
     uint32_t ttl, last_ttl; /* $TTL; the last one stated */
     char type_text[16];     /* the last type, since the next record is often of the same */
     int type;
-    struct err *err;
+    struct err *err, unseen; /* the caller's, or unseen if it wants none */
 };
 
 static int fail_at(const struct loader *loader, const struct source *source)
@@ -405,8 +405,25 @@ static int read_file(struct loader *loader, const char *path, const struct sourc
 
 static void loader_begin(struct loader *loader, const uint8_t *apex, struct err *err)
 {
-    *loader = (struct loader){.apex = apex, .records = collection_new(apex), .err = err};
+    *loader = (struct loader){.apex = apex, .records = collection_new(apex)};
+    loader->err = err ? err : &loader->unseen;
     set_origin(loader, apex);
+}
+
+/* zone_check names the offending owner before a colon, and knows no lines. */
+static int fail_check(const struct loader *loader, const char *name)
+{
+    char text[sizeof(loader->err->text)], *colon;
+    uint8_t owner[NAME_MAX_WIRE];
+    const char *file;
+    int line;
+    memcpy(text, loader->err->text, sizeof(text));
+    if ((colon = strstr(text, ".: ")))
+        colon[1] = '\0';
+    if (!colon || name_from_text(text, NULL, owner, NULL) < 0 || name_equal(owner, loader->apex) ||
+        !collection_where(loader->records, owner, &file, &line))
+        return err_prefix(loader->err, "%s", name); /* something is missing: no line has it */
+    return err_prefix(loader->err, "%s:%d", file, line);
 }
 
 /* Ends the loader; makes the zone if all went well. */
@@ -415,7 +432,7 @@ static struct zone *loader_end(struct loader *loader, int result, const char *na
 {
     struct zone *zone = result ? NULL : collection_build(loader->records, kind, state, loader->err);
     if (zone && zone_check(zone, loader->err)) {
-        err_prefix(loader->err, "%s", name);
+        fail_check(loader, name);
         zone_unref(zone);
         zone = NULL;
     }

@@ -209,3 +209,17 @@ struct zone *collection_build(struct collection *collection, enum zone_kind kind
                  collection->ttl_file, collection->ttl_line, collection->ttl_conflicts);
     return zone_edit_commit(edit);
 }
+
+bool collection_where(const struct collection *collection, const uint8_t *owner, const char **file, int *line)
+{
+    *line = 0;
+    for (size_t i = 0; i < collection->rrset_count; i++) {
+        const struct rrset *rrset = &collection->rrsets[i];
+        const struct record *last = &collection->records[rrset->last];
+        if (name_equal(collection->octets.data + rrset->owner, owner) && last->line > *line) {
+            *file = last->file;
+            *line = last->line;
+        }
+    }
+    return *line > 0;
+}

@@ -14,3 +14,7 @@ void collection_add(struct collection *collection, const uint8_t *owner, uint16_
 /* Returns the zone, or NULL with err (`file:line: ...`). Nothing can be added afterwards. */
 struct zone *collection_build(struct collection *collection, enum zone_kind kind, struct zone_state *state,
                               struct err *err);
+
+/* Finds the last record of a lower-case owner. Returns false if it has none. */
+bool collection_where(const struct collection *collection, const uint8_t *owner, const char **file,
+                      int *line);

@@ -273,8 +273,8 @@ static const struct fault fourth_lines[] = {
      "z:4: `4294967296` is no number from 0 to 4294967295, which field 3"},
     {"@ SOA ns1 h 1 1x 1 1 1\n", "z:4: `1x` is no number of seconds"},
     {"a CNAME b\na CNAME c\n", "z:5: a second CNAME at a.example.com.; keep this or line 4"},
-    {"a CNAME b\na A 192.0.2.1\n", "z: a.example.com.: a CNAME cannot stand beside other records"},
-    {"a DNAME b\nb.a A 192.0.2.1\n", "z: b.a.example.com.: lies below a DNAME"},
+    {"a CNAME b\na A 192.0.2.1\n", "z:5: a.example.com.: a CNAME cannot stand beside other records"},
+    {"a DNAME b\nb.a A 192.0.2.1\n", "z:5: b.a.example.com.: lies below a DNAME"},
 
     {"$ORIGIN\n", "z:4: $ORIGIN takes one name; write $ORIGIN example.com."},
     {"$ORIGIN a b\n", "z:4: $ORIGIN takes one name"},
