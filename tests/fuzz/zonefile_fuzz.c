@@ -20,8 +20,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* ldns 1.8 loses the fields of some malformed records (IPSECKEY, HIP, ...). A record that we forgot to free would
- * still show: by its ldns_rr. */
+/* ldns 1.8 loses the fields of some malformed records (IPSECKEY, HIP, ...). A record that we forgot to free
+ * would still show: by its ldns_rr. */
 const char *__lsan_default_suppressions(void)
 {
     return "leak:ldns_rdf_new\nleak:ldns_str2rdf\nleak:ldns_dname_new\n";
