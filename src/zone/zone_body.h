@@ -14,7 +14,8 @@ struct zone {
     struct zone *next_dead; /* in the list of versions to be freed */
     size_t names;
     size_t records;
-    size_t wildcards; /* owners with an asterisk label anywhere: without one nobody need look for a wildcard */
+    size_t
+        wildcards; /* owners with an asterisk label anywhere: without one nobody need look for a wildcard */
     const struct piece *soa;
     uint8_t apex_len;
     uint8_t apex_labels;
