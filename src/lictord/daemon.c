@@ -21,6 +21,8 @@
 /* Beside the watch's own: an agent allows 200 a client address (limits.http_max_conns_per_client). */
 #define ELECTION_CONNECTIONS 16
 #define TCP_CLIENTS          1000
+/* How long a clean stop waits for `demoted` actions: their default timeout. */
+#define DEMOTED_ACTIONS_TIME (30 * NS_PER_S)
 
 /* For systemd's Type=notify; nothing elsewhere. */
 static void notify_service_manager(const char *state)
@@ -440,6 +442,28 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
 
 /* --- end -------------------------------------------------------------------------------------------- */
 
+/* The role is gone; `demoted` actions undo things and get their time. DNS goes on meanwhile. */
+static void await_actions(evutil_socket_t fd, short what, void *arg)
+{
+    struct daemon *daemon = arg;
+    (void)fd;
+    (void)what;
+    if (action_busy(daemon->actions) && clock_boot() < daemon->stop_by)
+        event_base_once(daemon->base, -1, EV_TIMEOUT, await_actions, daemon,
+                        &(struct timeval){.tv_usec = 20000});
+    else
+        end_loop(daemon);
+}
+
+static void on_role_stopped(void *arg)
+{
+    struct daemon *daemon = arg;
+    daemon->stop_by = clock_boot() + DEMOTED_ACTIONS_TIME;
+    if (action_busy(daemon->actions))
+        log_info("stopping: waiting for actions, at most 30s; a second signal ends it at once");
+    await_actions(-1, 0, daemon);
+}
+
 void daemon_stop(struct daemon *daemon, int exit_code, const char *reason)
 {
     if (daemon->stopping)
@@ -448,7 +472,7 @@ void daemon_stop(struct daemon *daemon, int exit_code, const char *reason)
     daemon->exit_code = exit_code;
     notify_service_manager("STOPPING=1");
     log_info("stopping: %s", reason);
-    role_stop(daemon->role, end_loop, daemon);
+    role_stop(daemon->role, on_role_stopped, daemon);
 }
 
 int daemon_run(struct daemon *daemon)

@@ -67,6 +67,7 @@ struct daemon {
 
     struct reload *reloading; /* NULL: none under way */
     bool stopping;
+    nstime stop_by; /* the last instant that a clean stop waits for actions */
     int exit_code;
 };
 

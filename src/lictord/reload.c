@@ -6,6 +6,7 @@
 #include "lictor/xalloc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct reload {
     struct daemon *daemon;
@@ -15,10 +16,22 @@ struct reload {
     void *done_arg;
 };
 
+/* One log line a fault: the log escapes line feeds. */
+static void log_faults(const char *faults)
+{
+    log_error("reload: refused, everything stays as it was:");
+    while (*faults) {
+        int len = (int)strcspn(faults, "\n");
+        log_error("reload: %.*s", len, faults);
+        faults += len;
+        faults += *faults == '\n';
+    }
+}
+
 static void end(struct reload *reload, const char *error)
 {
     if (error)
-        log_error("reload: refused, everything stays as it was: %s", error);
+        log_faults(error);
     if (reload->done)
         reload->done(reload->done_arg, error);
     config_free(reload->wanted); /* not taken over: NULL if it was */
