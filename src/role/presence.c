@@ -302,6 +302,10 @@ static void beaten(struct role *role, struct consul_response *response, uint64_t
         report_works(role, "beating our check");
     if (response->status == 200 || response->status == 0 || role->presence == PRESENCE_NONE)
         return;
+    if (response->status == 403) { /* a right that is missing now does not come by registering again */
+        report_error(role, "beating our check", response);
+        return;
+    }
     /* The agent was restarted and does not know our check; the session died with it, as a renewal will tell.
      */
     bool known = role->registered;
