@@ -377,6 +377,8 @@ static int start_process(struct daemon *daemon, struct server_listen *listens, s
         return -1;
     if (prepare_folders(config, err) || privileges_drop(config->user, err))
         return -1;
+    if (!geteuid())
+        log_warn("running as root: there is no user `lictor` and none is configured; set `user`");
     return instance_open(&daemon->instance, config->state_dir, err);
 }
 
