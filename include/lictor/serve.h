@@ -44,7 +44,9 @@ struct server_stats {
     uint64_t value[SERVER_STATS];
 };
 
-/* Copies config; takes the sockets over on success only. Returns NULL with err. Main thread. */
+/* Copies config; takes the sockets over on success only. Raises the soft limit of open files to what
+ * tcp_clients need, or cuts tcp_clients to what it allows, with a warning. Returns NULL with err. Main
+ * thread. */
 struct server *server_new(const struct server_config *config, struct err *err);
 /* Starts the workers; all signals are blocked in them. Returns 0, or -1 with err: then server_free is what
  * is left to do. Main thread. */

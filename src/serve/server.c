@@ -11,12 +11,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define TCP_CLIENTS_DEFAULT 1000
 #define TCP_IDLE_DEFAULT    (10 * NS_PER_S)
 /* No fragments on any sane path: 1280, the least MTU of IPv6, less IPv6 and UDP headers (DNS flag day 2020).
  */
+
+/* Descriptors that TCP clients never get: Consul, the files of the state, the control socket. A flood of
+ * connections must not cost the lease. */
+#define DESCRIPTORS_RESERVED 256
 
 struct server {
     struct server_config config; /* its listens and their arrays are our own copies */
@@ -41,6 +46,25 @@ static void copy_config(struct server *server, const struct server_config *confi
         own->udp_max = SERVER_UDP_SAFE;
 }
 
+/* Raises the limit of open files as far as it may; what then still does not fit is cut. */
+static void fit_descriptors(struct server_config *config)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)config->workers * config->tcp_clients + DESCRIPTORS_RESERVED;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_cur >= wanted)
+        return;
+    rlim_t left = limit.rlim_cur > DESCRIPTORS_RESERVED ? limit.rlim_cur - DESCRIPTORS_RESERVED : 0;
+    config->tcp_clients = left > config->workers ? (unsigned)(left / config->workers) : 1;
+    log_warn("this process may have %llu open files, which allows %u TCP clients a worker; LimitNOFILE=%llu "
+             "in its systemd unit would allow all",
+             (unsigned long long)limit.rlim_cur, config->tcp_clients, (unsigned long long)wanted);
+}
+
 struct server *server_new(const struct server_config *config, struct err *err)
 {
     if (config->workers == 0 || config->listen_count == 0) {
@@ -54,6 +78,7 @@ struct server *server_new(const struct server_config *config, struct err *err)
     }
     struct server *server = xcalloc(1, sizeof(*server));
     copy_config(server, config);
+    fit_descriptors(&server->config);
     size_t size = config->workers * sizeof(*server->workers);
     server->workers = aligned_alloc(64, size);
     if (!server->workers)

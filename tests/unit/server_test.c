@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -626,6 +627,47 @@ static void tcp_no_descriptors(void **state)
     stop(f);
 }
 
+static void limit_descriptors(rlim_t soft, rlim_t hard)
+{
+    struct rlimit limit = {soft, hard};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* In a process of its own, since a hard limit can only go down. */
+static void few_descriptors(void)
+{
+    limit_descriptors(100, 296);
+    struct fixture *f = start("127.0.0.1:0", 2, (struct server_config){0});
+    int fds[60];
+    for (size_t i = 0; i < LEN(fds); i++)
+        fds[i] = client(f, SOCK_STREAM);
+    for (int i = 0; i < 200 && counter(f, SERVER_TCP_ACCEPTED) < LEN(fds); i++)
+        usleep(5000);
+    uint64_t left = counter(f, SERVER_TCP_OPEN), full = counter(f, SERVER_TCP_CLOSED_PRESSURE);
+    _exit(left <= 40 && full == LEN(fds) - left ? 0 : 1); /* (296 - 256 kept for others) */
+}
+
+static void tcp_descriptors_are_shared(void **state)
+{
+    (void)state;
+    struct rlimit limit;
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        few_descriptors();
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit_descriptors(200, limit.rlim_max);
+    struct fixture *f = start("127.0.0.1:0", 1, (struct server_config){.tcp_clients = 300});
+    struct rlimit raised;
+    getrlimit(RLIMIT_NOFILE, &raised);
+    assert_true(raised.rlim_cur >= 556);
+    stop(f);
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* --- life --------------------------------------------------------------------------------------------- */
 
 static void barrier(void **state)
@@ -829,6 +871,7 @@ int main(void)
         cmocka_unit_test(tcp_many_clients),
         cmocka_unit_test(tcp_gate_closes_between),
         cmocka_unit_test(tcp_no_descriptors),
+        cmocka_unit_test(tcp_descriptors_are_shared),
         cmocka_unit_test(barrier),
         cmocka_unit_test(free_is_quick),
         cmocka_unit_test(refusals),
