@@ -23,6 +23,7 @@ struct texts {
     char *status, *leader, *members, *primary; /* primary: NULL if none is known */
     struct zone_line *zones;
     char *node;
+    char own[SOCKADDR_TEXT]; /* where this instance listens; "": on wildcards alone */
     struct role_member member[MEMBERS_MAX];
     size_t member_count;
 };
@@ -49,6 +50,9 @@ static void put_ns(const struct texts *texts)
             ns[count] = (struct catalog_ns){texts->member[i].node, address[count]};
             count++;
         }
+    /* No election, or nobody advertises: the zone's server is this one. A wildcard says nothing of where. */
+    if (!count && address_only(texts->own, address[0]))
+        ns[count++] = (struct catalog_ns){texts->node, address[0]};
     if (count && catalog_put_ns(texts->daemon->catalog, ns, count) > 0)
         daemon_view_changed(texts->daemon);
 }
@@ -153,6 +157,9 @@ void daemon_refresh_texts(struct daemon *daemon)
     role_primary(daemon->role, &primary);
     texts->daemon = daemon;
     texts->node = xstrdup(daemon->config->node);
+    for (size_t i = daemon->config->listen_count; i-- > 0;)
+        if (!sockaddr_is_wildcard(&daemon->config->listen[i]))
+            sockaddr_format(&daemon->config->listen[i], texts->own);
     texts->member_count = role_members(daemon->role, texts->member, MEMBERS_MAX);
     texts->status = status_text(daemon, &primary);
     texts->members = members_text(texts);

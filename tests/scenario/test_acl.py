@@ -52,7 +52,7 @@ def test_lost_rights_do_not_empty_the_view(consul, tmp_path):
     consul.register("other", address="10.0.0.9")  # wakes the watches: they see an empty catalog
     stays(lambda: daemon.addresses("web.service.consul") == ["10.0.0.1"], 6, what="the view is kept")
     set_rules(consul, POLICY)
-    daemon.wait_addresses("other.service.consul", ["10.0.0.9"], timeout=30)
+    daemon.wait_addresses("other.service.consul", ["10.0.0.9"], timeout=100)  # an ACL change wakes no blocked query
     consul.set_check("web", "critical")
     daemon.wait_addresses("web.service.consul", [], timeout=30)
 
