@@ -57,7 +57,7 @@ static void ask_again(struct watch *watch)
 
 void contact_update(struct watch *watch)
 {
-    bool lost = watch->failed;
+    bool lost = watch->failed || watch->denied;
     for (size_t i = 0; i < SENTINELS; i++)
         lost |= watch->failing[i];
     nstime now = clock_boot();
@@ -83,7 +83,8 @@ void contact_note(struct watch *watch, enum sentinel sentinel, const struct cons
     bool good = response->status == 200 && response->known_leader;
     if (good) {
         watch->failed = false;
-        watch->last_contact = response->finished;
+        if (!watch->denied) /* what is hidden from us may have changed since */
+            watch->last_contact = response->finished;
     } else {
         watch->failed = true;
         watch->stats.failures++;

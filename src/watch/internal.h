@@ -15,7 +15,10 @@
 #define POOL_MAX      64
 #define READS_MAX     8
 #define READS_INITIAL 16
-#define READ_TIMEOUT  (30 * NS_PER_S)
+/* Bodies waiting for the builder: more are not asked for, so that a sweep does not delay what changes
+ * meanwhile. */
+#define BUILDER_BACKLOG 32
+#define READ_TIMEOUT    (30 * NS_PER_S)
 
 /* The blocked query with a short wait: a Consul that is silently gone is noticed within this and a bit more.
  */
@@ -70,7 +73,7 @@ struct watch {
     bool denied;                           /* catalog/services lost the canary */
 
     struct subjects queue, waiting; /* for a read; for the canary */
-    unsigned reading;
+    unsigned reading, judging;      /* requests under way; bodies with the builder */
     struct consul_request *canary;
     struct event *canary_timer;
     unsigned canary_failures;

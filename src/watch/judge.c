@@ -142,6 +142,7 @@ static void judged(void *arg)
     struct subject *subject = job->subject;
     struct watch *watch = subject->watch;
     subject->jobs--;
+    watch->judging--;
     if (subject->removed) {
         if (subject->jobs == 0)
             subject_free(subject);
@@ -160,6 +161,7 @@ static void judged(void *arg)
             hold(subject, &job->result, &job->facts);
         subject_set_seen(subject); /* the view has it, as it was */
     }
+    reads_pump(watch);
     free(job);
     watch_release(watch);
 }
@@ -169,6 +171,7 @@ static struct judgement *new_job(struct subject *subject)
     struct judgement *job = xcalloc(1, sizeof(*job));
     job->subject = subject;
     subject->jobs++;
+    subject->watch->judging++;
     watch_hold(subject->watch);
     return job;
 }

@@ -8,6 +8,7 @@
 #include "lictor/log.h"
 #include "lictor/xalloc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +135,17 @@ static void read_touched(struct list_job *job)
     }
 }
 
+static void set_denied(struct watch *watch, bool denied)
+{
+    watch->denied = denied;
+    if (denied) {
+        snprintf(watch->error, sizeof(watch->error),
+                 "catalog/services does not show service `consul` any more: the token lost its rights?");
+        log_error("watch: %s", watch->error);
+    }
+    contact_update(watch);
+}
+
 static void apply_services(struct list_job *job)
 {
     struct watch *watch = job->watch;
@@ -151,13 +163,8 @@ static void apply_services(struct list_job *job)
         subject->listed = false;
         subject_read(subject, READ_CONSISTENT, true); /* goes with an empty list that is believed */
     }
-    if (job->denied && !watch->denied)
-        log_error(
-            "watch: catalog/services does not show service `consul` any more: the token lost its rights? "
-            "What it lacks is kept");
-    else if (!job->denied && watch->denied)
-        log_info("watch: catalog/services shows service `consul` again");
-    watch->denied = job->denied;
+    if (job->denied != watch->denied)
+        set_denied(watch, job->denied);
     if (watch->listed[SENTINEL_SERVICES])
         sweep_request(watch); /* an instance came or went, and the list does not say whose */
 }

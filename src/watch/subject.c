@@ -233,8 +233,8 @@ void reads_pump(struct watch *watch)
         limit = left;
     if (watch->stopped || !may_read(watch))
         return;
-    while (watch->reading < limit && !TAILQ_EMPTY(&watch->queue))
+    while (watch->reading < limit && !TAILQ_EMPTY(&watch->queue) && watch->judging < BUILDER_BACKLOG)
         send_read(TAILQ_FIRST(&watch->queue));
-    if (watch->reading == 0)
+    if (watch->reading == 0 && TAILQ_EMPTY(&watch->queue))
         sweep_queue_empty(watch);
 }
