@@ -1,5 +1,6 @@
-/* Is what we have still true? While every sentinel's last answer was good and nothing has failed since the
- * last success, the view is live; else it is as old as the last success. */
+/* Is what we have still true? While every sentinel's last answer was good and the token sees what it saw, the
+ * view is live; else it is as old as the last good answer. A failure of anything else alone (one service, a
+ * refused connection) says nothing about the view: it is repeated. */
 #include "internal.h"
 
 #include "lictor/log.h"
@@ -52,27 +53,38 @@ static void ask_again(struct watch *watch)
         if (subject->blocked)
             consul_watch_restart(subject->blocked);
     }
+    reads_resume(watch);
     sweep_request(watch);
+}
+
+bool contact_down(const struct watch *watch)
+{
+    for (size_t i = 0; i < SENTINELS; i++)
+        if (watch->failing[i])
+            return true;
+    return false;
 }
 
 void contact_update(struct watch *watch)
 {
-    bool lost = watch->failed || watch->denied;
-    for (size_t i = 0; i < SENTINELS; i++)
-        lost |= watch->failing[i];
+    bool lost = watch->denied || contact_down(watch);
     nstime now = clock_boot();
     if (lost && !watch->lost) {
         watch->lost_at = watch->last_contact > 0 ? watch->last_contact : now;
         watch->stats.losses++;
-        log_warn("watch: no contact with Consul: %s; %s", watch->error,
-                 watch->live ? "the last view is kept" : "there is no view of it in this process yet");
+        log_warn("watch: the view is not current: %s; %s", watch->error,
+                 watch->live ? "the last one is served" : "none came from Consul in this process yet");
     } else if (!lost && watch->lost) {
         char away[32];
-        log_info("watch: contact with Consul again after %s", duration_format(now - watch->lost_at, away));
-        if (now - watch->lost_at > NS_PER_S)
-            ask_again(watch);
+        log_info("watch: the view is kept current again, after %s",
+                 duration_format(now - watch->lost_at, away));
     }
+    bool back = !lost && watch->lost && now - watch->lost_at > NS_PER_S;
     watch->lost = lost;
+    if (back)
+        ask_again(watch);
+    else if (!lost)
+        reads_pump(watch);
     if (watch->live)
         set_state(watch, lost ? watch->last_contact : NS_NEVER);
 }
@@ -82,11 +94,9 @@ void contact_note(struct watch *watch, enum sentinel sentinel, const struct cons
     /* A 200 from a server that has lost its leader is old news, however fresh it looks. */
     bool good = response->status == 200 && response->known_leader;
     if (good) {
-        watch->failed = false;
         if (!watch->denied) /* what is hidden from us may have changed since */
             watch->last_contact = response->finished;
     } else {
-        watch->failed = true;
         watch->stats.failures++;
         snprintf(watch->error, sizeof(watch->error), "%s%s",
                  response->status == 200 ? "its server knows no leader" : response->error,

@@ -27,6 +27,10 @@
 /* Lost rights show in the list of services at the latest after this. */
 #define CANARY_WAIT (60 * NS_PER_S)
 
+/* Not Consul's five minutes: when we end, the agent notices only at the end of a blocked query that its
+ * connection is gone, and until then it counts towards the 200 that it allows to this host. */
+#define POOL_WAIT (60 * NS_PER_S)
+
 #define SWEEP_EVERY (300 * NS_PER_S)
 #define SWEEP_MIN   (5 * NS_PER_S)
 
@@ -73,7 +77,9 @@ struct watch {
     bool denied;                           /* catalog/services lost the canary */
 
     struct subjects queue, waiting; /* for a read; for the canary */
-    unsigned reading, judging;      /* requests under way; bodies with the builder */
+    struct event *pause;            /* pending: no reads, several failed in a row */
+    unsigned read_failures;
+    unsigned reading, judging; /* requests under way; bodies with the builder */
     struct consul_request *canary;
     struct event *canary_timer;
     unsigned canary_failures;
@@ -88,7 +94,6 @@ struct watch {
     bool datacenter_known;
 
     bool failing[SENTINELS];
-    bool failed; /* something failed, and nothing succeeded since */
     bool lost;
     bool roused; /* the failing sentinels were told that something answers again */
     nstime last_contact;
@@ -114,6 +119,8 @@ struct timeval watch_timeval(nstime delay);
 /* --- contact.c: freshness ------------------------------------------------------------------------ */
 void contact_note(struct watch *watch, enum sentinel sentinel, const struct consul_response *response);
 void contact_update(struct watch *watch);
+/* Is a sentinel failing? */
+bool contact_down(const struct watch *watch);
 
 /* --- subject.c: reading services and nodes ------------------------------------------------------- */
 struct subject *subject_find(struct watch *watch, const char *key);
@@ -132,6 +139,9 @@ void subject_stop(struct subject *subject);
 void subject_set_seen(struct subject *subject);
 /* Sends what may be sent. */
 void reads_pump(struct watch *watch);
+/* Ends a pause after failures. */
+void reads_resume(struct watch *watch);
+void reads_stop(struct watch *watch);
 
 /* --- canary.c ------------------------------------------------------------------------------------ */
 void canary_await(struct subject *subject);

@@ -131,7 +131,8 @@ static void on_change(void *arg, struct consul_response *response, bool changed)
 
 static void block(struct subject *subject)
 {
-    struct consul_watch_options options = {.path = subject->path, .consistency = "stale"};
+    struct consul_watch_options options = {
+        .path = subject->path, .consistency = "stale", .wait = subject->key ? POOL_WAIT : 0};
     subject->blocked = consul_watch_new(subject->watch->config.client, &options, on_change, subject);
 }
 
@@ -178,6 +179,23 @@ void subject_read(struct subject *subject, enum read_mode mode, bool urgent)
     reads_pump(watch);
 }
 
+static void pause_over(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    reads_pump(arg);
+}
+
+/* Thousands of subjects, each with its own backoff, would still be a storm on an agent that refuses them. */
+static void note_failed_read(struct watch *watch)
+{
+    if (++watch->read_failures < READS_MAX)
+        return;
+    if (!watch->pause)
+        watch->pause = evtimer_new(watch->config.base, pause_over, watch);
+    struct timeval after = watch_timeval(consul_backoff(watch->read_failures / READS_MAX, 0));
+    event_add(watch->pause, &after);
+}
+
 static void read_done(void *arg, struct consul_response *response)
 {
     struct subject *subject = arg;
@@ -186,6 +204,7 @@ static void read_done(void *arg, struct consul_response *response)
     watch->reading--;
     contact_note(watch, NO_SENTINEL, response);
     if (response->status == 200) {
+        watch->read_failures = 0;
         subject->failures = 0;
         if (!subject->again)
             subject->mode = READ_STALE;
@@ -195,6 +214,7 @@ static void read_done(void *arg, struct consul_response *response)
     } else {
         if (response->status > 0 && subject->failures >= FAILURES_UNREADABLE)
             subject_set_seen(subject);
+        note_failed_read(watch);
         subject_read_later(subject, consul_backoff(subject->failures++, response->status), subject->mode);
     }
     subject->again = false;
@@ -225,13 +245,29 @@ static bool may_read(const struct watch *watch)
     return watch->listed[SENTINEL_CRITICAL] && watch->listed[SENTINEL_WARNING];
 }
 
+void reads_resume(struct watch *watch)
+{
+    watch->read_failures = 0;
+    if (watch->pause)
+        event_del(watch->pause);
+    reads_pump(watch);
+}
+
+void reads_stop(struct watch *watch)
+{
+    if (watch->pause)
+        event_free(watch->pause);
+    watch->pause = NULL;
+}
+
 void reads_pump(struct watch *watch)
 {
     unsigned limit = watch->live ? READS_MAX : READS_INITIAL;
     unsigned left = WATCH_CONNECTIONS - SENTINELS - 1 - (unsigned)watch->pooled; /* 1: the canary */
     if (limit > left)
         limit = left;
-    if (watch->stopped || !may_read(watch))
+    if (watch->stopped || !may_read(watch) || contact_down(watch) ||
+        (watch->pause && evtimer_pending(watch->pause, NULL)))
         return;
     while (watch->reading < limit && !TAILQ_EMPTY(&watch->queue) && watch->judging < BUILDER_BACKLOG)
         send_read(TAILQ_FIRST(&watch->queue));

@@ -74,6 +74,7 @@ void watch_free(struct watch *watch)
     sweep_stop(watch);
     datacenter_stop(watch);
     canary_stop(watch);
+    reads_stop(watch);
     const void *key;
     void *subject;
     for (size_t i = 0; strmap_next(watch->services, &i, &key, NULL, &subject);)
