@@ -79,15 +79,17 @@ void role_stop(struct role *role, void (*done)(void *arg), void *arg);
 void role_abort(struct role *role, const char *reason, void (*done)(void *arg), void *arg);
 void role_free(struct role *role);
 
-/* `lictor handover [NODE]`: to is a node name or NULL for any. done gets NULL on success, else why not. On a
- * standby too, through requests/<id>. */
+/* `lictor handover [NODE]`: to is a node name or NULL for any. done gets NULL on success, else why not (valid
+ * during the call; it may come from within this one). On a standby too, through requests/<id>. */
 void role_handover(struct role *role, const char *to, void (*done)(void *arg, const char *error), void *arg);
 
 bool role_is_primary(const struct role *role); /* may act now */
 void role_primary(const struct role *role, struct role_primary *out);
 size_t role_members(const struct role *role, struct role_member *out, size_t max);
-/* {"role":"primary|standby|...","epoch":..,"lease_left_ms":..,"primary":{..},"members":[..],"reason":"..."}
- */
+/* {"role":"starting|standby|acquiring|waiting-out|primary|paused|handing-over|handover-unknown|stopped",
+ * "may_act":..,"epoch":..,"lease_left_ms":.. (null: no election),"ready":..,"reason":"...","session":"...",
+ * "primary":{"node","instance","address","epoch","self"} or null,
+ * "members":[{"node","instance","address","ready","reason","primary","self"}]} */
 json_t *role_status(const struct role *role);
 /* The history of decisions and reasons, newest last, for `lictor why`: [{"at":"...","what":"..."}]. */
 json_t *role_why(const struct role *role);
