@@ -91,6 +91,10 @@ struct belief_result belief_judge(struct belief *belief, struct belief_hold *hol
     struct belief_window window = current(hold->window, facts->had, now);
     struct belief_window view = current(belief->window, facts->view, now);
     unsigned lost = facts->has < facts->had ? facts->had - facts->has : 0;
+    if (lost > 0 && facts->view > 0 && now < belief->mass_until) {
+        hold->until = belief->mass_until;
+        return keep(hold, BELIEF_MASS_LOSS, hold->until);
+    }
     if (lost > 0 && (is_mass_loss(window, lost) || (facts->view > 0 && is_mass_loss(view, lost)))) {
         if (hold->until == 0 || now < hold->until)
             return hold_once(hold, BELIEF_MASS_LOSS, now);

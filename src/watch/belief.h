@@ -36,7 +36,9 @@ struct belief_window {
 
 /* Of the whole view. Zero-initialise. */
 struct belief {
-    bool canary_seen; /* service `consul` was seen with this token, ever */
+    bool canary_seen;  /* service `consul` was seen with this token, ever */
+    nstime mass_until; /* the list of names lost more than half: no loss of a service is believed before; 0:
+                          none */
     struct belief_window window;
 };
 

@@ -74,6 +74,7 @@ struct watch {
     struct consul_watch *lists[SENTINELS]; /* services, critical, warning; the nodes' is the subject's */
     bool listed[SENTINELS];                /* the first one came in */
     size_t list_len[SENTINELS];            /* octets of the last body */
+    struct event *list_timer;              /* when a held list of services is asked for again */
     bool denied;                           /* catalog/services lost the canary */
 
     struct subjects queue, waiting; /* for a read; for the canary */
@@ -103,6 +104,7 @@ struct watch {
 
     /* Builder. */
     struct belief belief;
+    struct belief_hold names_hold;
     struct strmap *names;             /* catalog/services as it was last: folded name -> struct listed */
     struct strmap *checks[SENTINELS]; /* critical, warning */
     bool flush_pending;

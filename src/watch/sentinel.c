@@ -25,6 +25,8 @@ struct list_job {
     /* What the builder found: pairs of folded and registered name for those that came. */
     struct names came, came_as, touched, gone;
     bool denied, faulty;
+    struct belief_facts facts; /* of the names */
+    struct belief_result result;
     struct err err;
 };
 
@@ -99,6 +101,26 @@ static void merge(struct strmap *into, struct strmap *from)
     strmap_free(from, NULL);
 }
 
+/* That most of the names are gone at once shows here before any of the services is read: none may go then. */
+static bool is_believed(struct list_job *job, const struct strmap *now, bool canary)
+{
+    struct watch *watch = job->watch;
+    if (job->denied || !job->known_leader)
+        return false;
+    job->facts = (struct belief_facts){
+        .had = (unsigned)strmap_count(watch->names),
+        .has = (unsigned)strmap_count(now),
+        .known_leader = true,
+        .consistent = true,
+        .canary = canary ? CANARY_THERE : CANARY_NOT_THERE,
+    };
+    job->result = belief_judge(&watch->belief, &watch->names_hold, &job->facts, clock_boot());
+    if (job->result.verdict != BELIEF_KEEP)
+        return true;
+    watch->belief.mass_until = job->result.again;
+    return false;
+}
+
 static void run_services(void *arg)
 {
     struct list_job *job = arg;
@@ -113,7 +135,7 @@ static void run_services(void *arg)
     watch->belief.canary_seen |= canary;
     job->denied = watch->belief.canary_seen && !canary;
     find_new(job, now);
-    if (job->denied || !job->known_leader) {
+    if (!is_believed(job, now, canary)) {
         merge(watch->names, now);
         return;
     }
@@ -146,6 +168,26 @@ static void set_denied(struct watch *watch, bool denied)
     contact_update(watch);
 }
 
+static void ask_for_list(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct watch *watch = arg;
+    consul_watch_restart(watch->lists[SENTINEL_SERVICES]);
+}
+
+static void hold_list(struct watch *watch, const struct list_job *job)
+{
+    if (job->result.alarm) {
+        watch->stats.held++;
+        log_error("watch: catalog/services went from %u names to %u; not believed yet: %s", job->facts.had,
+                  job->facts.has, belief_reason_text(job->result.reason));
+    }
+    if (!watch->list_timer)
+        watch->list_timer = evtimer_new(watch->config.base, ask_for_list, watch);
+    struct timeval after = watch_timeval(job->result.again - clock_boot());
+    event_add(watch->list_timer, &after);
+}
+
 static void apply_services(struct list_job *job)
 {
     struct watch *watch = job->watch;
@@ -165,6 +207,8 @@ static void apply_services(struct list_job *job)
     }
     if (job->denied != watch->denied)
         set_denied(watch, job->denied);
+    if (job->result.verdict == BELIEF_KEEP)
+        hold_list(watch, job);
     if (watch->listed[SENTINEL_SERVICES])
         sweep_request(watch); /* an instance came or went, and the list does not say whose */
 }
@@ -285,6 +329,9 @@ void sentinels_start(struct watch *watch)
 
 void sentinels_stop(struct watch *watch)
 {
+    if (watch->list_timer)
+        event_free(watch->list_timer);
+    watch->list_timer = NULL;
     for (size_t i = 0; i < SENTINELS; i++) {
         consul_watch_free(watch->lists[i]);
         watch->lists[i] = NULL;

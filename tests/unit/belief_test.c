@@ -179,6 +179,12 @@ static void mass_loss_of_the_view(void **arg)
         assert_int_equal(belief_judge(&belief, &holds[i], &facts, 2040 * NS_PER_S).verdict, BELIEF_APPLY);
         view--;
     }
+    /* the list of names said so before any of the services did */
+    struct belief_hold one = {0};
+    belief = (struct belief){.canary_seen = true, .mass_until = 1030 * NS_PER_S};
+    RUN(&belief, &one, {1, WITH_CANARY(1, 0, 40, CANARY_THERE), BELIEF_KEEP, BELIEF_MASS_LOSS, 30, true},
+        {2, STALE(1, 2, 40), APPLIES}, {3, STALE(2, 1, 41), BELIEF_KEEP, BELIEF_MASS_LOSS, 30, true},
+        {30, CONSISTENT(2, 1, 41), APPLIES});
     /* nodes are no instances: view 0 */
     struct belief_hold nodes = {0};
     struct belief_facts facts = STALE(5, 4, 0);
