@@ -11,6 +11,9 @@
 /* A body that is not what Consul sends: ask again, but not in a loop. */
 #define FAULT_RETRY (30 * NS_PER_S)
 
+/* A thousand services at once are one event: so many are named in the log, the status has more. */
+#define LOGGED_HOLDS 10
+
 struct judgement {
     struct subject *subject;
     struct buf body;
@@ -94,7 +97,7 @@ static void set_held(struct subject *subject, enum belief_reason reason)
 {
     struct watch *watch = subject->watch;
     watch->held += (reason != BELIEF_NO_REASON) - (subject->held != BELIEF_NO_REASON);
-    if (reason == BELIEF_NO_REASON && subject->held != BELIEF_NO_REASON)
+    if (reason == BELIEF_NO_REASON && subject->held != BELIEF_NO_REASON && watch->held < LOGGED_HOLDS)
         log_info("watch: %s: not held any more", name_of(subject));
     subject->held = reason;
 }
@@ -104,8 +107,7 @@ static void hold(struct subject *subject, const struct belief_result *result,
 {
     if (result->alarm) {
         subject->watch->stats.held++;
-        /* A thousand services at once are one event: the first ones are named, the status has them all. */
-        if (subject->watch->held < 10)
+        if (subject->watch->held < LOGGED_HOLDS)
             log_error("watch: %s went from %u entries to %u; not believed yet: %s", name_of(subject),
                       facts->had, facts->has, belief_reason_text(result->reason));
     }

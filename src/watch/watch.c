@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How many held lists the status names; `held_count` has them all. */
+#define HELD_MAX 100
+
 /* --- life ---------------------------------------------------------------------------------------- */
 
 struct timeval watch_timeval(nstime delay)
@@ -133,7 +136,7 @@ void watch_stats(const struct watch *watch, struct watch_stats *out)
 
 static void append_held(json_t *list, const struct subject *subject)
 {
-    if (subject->held == BELIEF_NO_REASON)
+    if (subject->held == BELIEF_NO_REASON || json_array_size(list) >= HELD_MAX)
         return;
     json_t *item = json_pack("{s:s}", "reason", belief_reason_text(subject->held));
     if (subject->key)
@@ -151,13 +154,13 @@ json_t *watch_status(const struct watch *watch)
         append_held(held, subject);
     const struct watch_stats *stats = &watch->stats;
     nstime age = clock_boot() - watch->last_contact;
-    return json_pack("{s:b, s:b, s:o, s:I, s:I, s:I, s:o, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "live",
-                     (int)watch->live, "contact", (int)(watch->last_contact > 0 && !watch->lost), "age_ms",
-                     watch->last_contact > 0 ? json_integer(age / NS_PER_MS) : json_null(), "services",
-                     (json_int_t)strmap_count(watch->services), "pooled", (json_int_t)watch->pooled,
-                     "syncing", (json_int_t)watch->unseen, "held", held, "denied", (int)watch->denied,
-                     "last_error", watch->error, "reads", (json_int_t)stats->reads, "sweeps",
-                     (json_int_t)stats->sweeps, "failures", (json_int_t)stats->failures, "losses",
-                     (json_int_t)stats->losses, "held_total", (json_int_t)stats->held, "faults",
-                     (json_int_t)stats->faults);
+    return json_pack("{s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
+                     "live", (int)watch->live, "contact", (int)(watch->last_contact > 0 && !watch->lost),
+                     "age_ms", watch->last_contact > 0 ? json_integer(age / NS_PER_MS) : json_null(),
+                     "services", (json_int_t)strmap_count(watch->services), "pooled",
+                     (json_int_t)watch->pooled, "syncing", (json_int_t)watch->unseen, "held_count",
+                     (json_int_t)watch->held, "held", held, "denied", (int)watch->denied, "last_error",
+                     watch->error, "reads", (json_int_t)stats->reads, "sweeps", (json_int_t)stats->sweeps,
+                     "failures", (json_int_t)stats->failures, "losses", (json_int_t)stats->losses,
+                     "held_total", (json_int_t)stats->held, "faults", (json_int_t)stats->faults);
 }
