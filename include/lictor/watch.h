@@ -58,6 +58,6 @@ void watch_stats(const struct watch *watch, struct watch_stats *out); /* Main. *
 
 /* {"live":true, "contact":true, "age_ms":12, "services":70, "pooled":64, "syncing":0,
  *  "held_count":1, "held":[{"service":"web","reason":"..."}], "denied":false, "last_error":"...",
- * counters...}; age_ms is null before the first contact; a held list without "service" is the list of nodes.
- * Main. */
+ * counters...}; age_ms is null before the first contact; "held" names the first 100, one without "service" is
+ * the list of nodes. Main. */
 json_t *watch_status(const struct watch *watch);

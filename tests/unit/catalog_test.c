@@ -678,6 +678,80 @@ static void texts(void **arg)
     stop(&f);
 }
 
+/* New orders of a weighted RRset that was asked: one new piece at all of its names, no new serial. */
+static void weights_are_redrawn(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    struct rng rng;
+    rng_seed(&rng);
+    setup_config(&f);
+    start(&f);
+    put(&f, "w",
+        "[" ENTRY("n1", "10.0.0.1", "\"ID\":\"a\",\"Tags\":[\"t\"],\"Weights\":{\"Passing\":9}") "," ENTRY(
+            "n2", "10.0.0.2", "\"ID\":\"b\",\"Tags\":[\"t\"]") "]");
+    take(&f);
+    uint32_t serial = zone_serial(f.zones[0]);
+    uint8_t plain[NAME_MAX_WIRE], tagged[NAME_MAX_WIRE], out[512];
+    name_from_text("w.service.consul", NULL, plain, NULL);
+    name_from_text("t.w.service.dc1.consul", NULL, tagged, NULL);
+    assert_int_equal(catalog_redraw(f.catalog, &rng), 0); /* nobody asked */
+    const struct piece *before = zone_get(f.zones[0], plain, DNS_A);
+    struct piece_window window;
+    piece_copy(before, &rng, 0, out, sizeof(out), &window);
+    assert_int_equal(catalog_redraw(f.catalog, &rng), 1);
+    take(&f);
+    const struct piece *after = zone_get(f.zones[0], plain, DNS_A);
+    assert_ptr_not_equal(before, after);
+    assert_true(piece_equal(before, after));
+    assert_ptr_equal(zone_get(f.zones[0], tagged, DNS_A), after);
+    assert_int_equal(zone_serial(f.zones[0]), serial);
+    stop(&f);
+}
+
+static void computed_names(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    setup_config(&f);
+    start(&f); /* an empty catalog */
+    static const struct {
+        const char *name;
+        int exists, type;
+        const char *address;
+    } table[] = {
+        {"service.consul", 1, 0, NULL},
+        {"node.consul", 1, 0, NULL},
+        {"dc1.consul", 1, 0, NULL},
+        {"service.dc1.consul", 1, 0, NULL},
+        {"addr.dc1.consul", 1, 0, NULL},
+        {"dc2.consul", 0, 0, NULL},
+        {"addr.consul", 0, 0, NULL},
+        {"web.service.consul", 0, 0, NULL},
+        {"0a000001.addr.dc1.consul", 1, DNS_A, "10.0.0.1"},
+        {"20010db8000000000000000000000001.addr.dc1.consul", 1, DNS_AAAA, "2001:db8::1"},
+        {"0a00000g.addr.dc1.consul", 0, 0, NULL},
+        {"0a0000011.addr.dc1.consul", 0, 0, NULL},
+        {"0a000001.addr.dc2.consul", 0, 0, NULL},
+        {"x.0a000001.addr.dc1.consul", 0, 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct zone_computed out;
+        uint8_t name[NAME_MAX_WIRE];
+        char text[64];
+        name_from_text(table[i].name, NULL, name, NULL);
+        int exists = zone_miss(f.zones[0], name, &out);
+        if (exists != table[i].exists || (exists && out.type != table[i].type))
+            fail_msg("%s: %d, type %d", table[i].name, exists, out.type);
+        if (!table[i].address)
+            continue;
+        print_rdata(out.type, (struct rdata){out.data, out.len, 0}, text, sizeof(text));
+        assert_string_equal(text, table[i].address);
+        assert_int_equal(out.ttl, 7);
+    }
+    stop(&f);
+}
+
 static void name_servers(void **arg)
 {
     (void)arg;
@@ -723,6 +797,8 @@ int main(void)
         cmocka_unit_test(save_and_restore),
         cmocka_unit_test(hostile_bodies),
         cmocka_unit_test(texts),
+        cmocka_unit_test(weights_are_redrawn),
+        cmocka_unit_test(computed_names),
         cmocka_unit_test(name_servers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
