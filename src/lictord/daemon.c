@@ -131,6 +131,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     if (daemon->watch && watch_live(daemon->watch) &&
         atomic_load(&daemon->services_state.stale_from) == NS_NEVER)
         atomic_store(&daemon->view_confirmed, clock_real());
+    daemon_arm_triggers(daemon);
     daemon_refresh_texts(daemon);
     notify_service_manager("WATCHDOG=1");
 }
@@ -222,6 +223,13 @@ static int start_clients(struct daemon *daemon, struct err *err)
     return 0;
 }
 
+/* Until Consul is known the zone stands in the snapshot, held: its names get SERVFAIL, not REFUSED. */
+static void publish_placeholder(struct daemon *daemon, const uint8_t *apex)
+{
+    struct zone_edit *edit = zone_edit_new(apex, ZONE_CATALOG, &daemon->services_state, NULL, NULL);
+    publisher_put(&daemon->publisher, zone_edit_commit(edit));
+}
+
 static void start_view(struct daemon *daemon)
 {
     const struct config *config = daemon->config;
@@ -232,10 +240,9 @@ static void start_view(struct daemon *daemon)
     daemon->view_path = xasprintf("%s/view", config->state_dir);
     daemon_restore_view(daemon);
 
-    /* Until Consul is known the zone stands in the snapshot, held: its names get SERVFAIL, not REFUSED. */
-    struct zone_edit *edit =
-        zone_edit_new(config->services.domain, ZONE_CATALOG, &daemon->services_state, NULL, NULL);
-    publisher_put(&daemon->publisher, zone_edit_commit(edit));
+    publish_placeholder(daemon, config->services.domain);
+    if (config->services.has_alt_domain)
+        publish_placeholder(daemon, config->services.alt_domain);
 }
 
 static void start_watch(struct daemon *daemon)

@@ -56,6 +56,7 @@ struct daemon {
     struct hosted_zones *zones;
     bool zones_loaded;  /* the first load has ended */
     bool view_restored; /* a view from disk is being served */
+    bool triggers_armed;
 
     struct acl *inspect_from;
     struct server *server;
@@ -91,6 +92,9 @@ void daemon_refresh_texts(struct daemon *daemon);
 
 /* At start, on main before the builder has work: the view saved last, if there is one, marked stale. */
 void daemon_restore_view(struct daemon *daemon);
+/* Once the view is live: every service as it is now, since changes alone would not tell of what had changed
+ * while a saved view was served. Main; cheap when done before. */
+void daemon_arm_triggers(struct daemon *daemon);
 /* watch_changed_fn. Builder. */
 void daemon_view_changed(void *arg);
 /* Builder tick: saves what has changed. */

@@ -43,6 +43,15 @@ struct changes {
     struct observed *observed;
 };
 
+static void observe(struct changes *changes, const char *service)
+{
+    struct observed *o = xmalloc(sizeof *o + strlen(service) + 1);
+    o->next = changes->observed;
+    o->status = service_status(changes->daemon->catalog, service);
+    strcpy(o->service, service);
+    changes->observed = o;
+}
+
 static void on_changed_service(void *arg, const char *service)
 {
     struct changes *changes = arg;
@@ -54,11 +63,7 @@ static void on_changed_service(void *arg, const char *service)
     buf_free(&lines);
     free(name);
 
-    struct observed *o = xmalloc(sizeof *o + strlen(service) + 1);
-    o->next = changes->observed;
-    o->status = service_status(daemon->catalog, service);
-    strcpy(o->service, service);
-    changes->observed = o;
+    observe(changes, service);
 }
 
 /* Main: a view that is not live and complete triggers nothing (it may be a saved one, or half of one). */
@@ -74,6 +79,29 @@ static void tell_triggers(void *arg)
         free(o);
     }
     free(changes);
+}
+
+static void on_any_service(void *arg, const char *service, const struct catalog_health *health)
+{
+    (void)health;
+    observe(arg, service);
+}
+
+static void observe_all(void *arg)
+{
+    struct daemon *daemon = arg;
+    struct changes *changes = xmalloc(sizeof *changes);
+    *changes = (struct changes){daemon, NULL};
+    catalog_each_service(daemon->catalog, on_any_service, changes);
+    builder_to_main(daemon->builder, tell_triggers, changes);
+}
+
+void daemon_arm_triggers(struct daemon *daemon)
+{
+    if (daemon->triggers_armed || !daemon->watch || !watch_live(daemon->watch))
+        return;
+    daemon->triggers_armed = true;
+    builder_post(daemon->builder, observe_all, NULL, daemon);
 }
 
 void daemon_view_changed(void *arg)
