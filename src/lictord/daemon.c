@@ -154,7 +154,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
 {
     (void)number;
     (void)what;
-    daemon_reload(arg, NULL, NULL);
+    daemon_reload_signal(arg);
 }
 
 static void watch_signals(struct daemon *daemon)
@@ -336,8 +336,9 @@ static void on_zones_applied(void *arg)
 {
     struct daemon *daemon = arg;
     daemon->zones_loaded = true;
-    if (!daemon->stopping)
-        role_start(daemon->role);
+    if (daemon->stopping) /* the load outlived the order to stop, and perhaps the role */
+        return;
+    role_start(daemon->role);
     daemon_refresh_texts(daemon);
     notify_service_manager("READY=1");
     log_info("ready: node %s, instance %s", daemon->config->node, daemon->instance.id);
@@ -493,12 +494,14 @@ int daemon_run(struct daemon *daemon)
 
 void daemon_free(struct daemon *daemon)
 {
+    daemon->stopping = true; /* what the builder still delivers must not reach for what goes first */
     control_free(daemon->control);
     watch_free(daemon->watch);
     role_free(daemon->role);
     consul_client_free(daemon->watch_client);
     consul_client_free(daemon->election_client);
     server_free(daemon->server);
+    runner_stop(daemon->runner);   /* a reload that waits for it hands its zones back to the builder */
     builder_free(daemon->builder); /* from here on main is the only thread and stands in for the builder */
     if (daemon->catalog)
         daemon_save_view(daemon);
@@ -508,7 +511,6 @@ void daemon_free(struct daemon *daemon)
     hosted_zones_free(daemon->zones);
     catalog_free(daemon->catalog);
     action_free(daemon->actions);
-    runner_stop(daemon->runner);
     acl_free(daemon->inspect_from);
     for (size_t i = 0; i < sizeof daemon->signals / sizeof *daemon->signals; i++)
         if (daemon->signals[i])

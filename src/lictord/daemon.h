@@ -67,6 +67,7 @@ struct daemon {
     struct control *control;
 
     struct reload *reloading; /* NULL: none under way */
+    bool reload_again;        /* a SIGHUP came meanwhile */
     bool stopping;
     nstime stop_by; /* the last instant that a clean stop waits for actions */
     int exit_code;
@@ -104,5 +105,7 @@ void daemon_redraw_orders(void *arg);
 
 /* --- reload.c --------------------------------------------------------------------------------------- */
 
-/* control_view.reload and SIGHUP: the whole new configuration, or nothing. */
+/* control_view.reload: the whole new configuration, or nothing. One at a time. */
 void daemon_reload(void *arg, void (*done)(void *done_arg, const char *error), void *done_arg);
+/* SIGHUP: the same, or once more after the one that is under way, since nobody could be told to try again. */
+void daemon_reload_signal(struct daemon *daemon);

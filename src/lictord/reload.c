@@ -35,8 +35,21 @@ static void end(struct reload *reload, const char *error)
     if (reload->done)
         reload->done(reload->done_arg, error);
     config_free(reload->wanted); /* not taken over: NULL if it was */
-    reload->daemon->reloading = NULL;
+    struct daemon *daemon = reload->daemon;
+    daemon->reloading = NULL;
     free(reload);
+    if (daemon->reload_again) {
+        daemon->reload_again = false;
+        daemon_reload(daemon, NULL, NULL);
+    }
+}
+
+void daemon_reload_signal(struct daemon *daemon)
+{
+    if (daemon->reloading) /* it may have read the files before they were changed for this signal */
+        daemon->reload_again = true;
+    else
+        daemon_reload(daemon, NULL, NULL);
 }
 
 struct catalog_job {
@@ -89,8 +102,10 @@ static void apply(struct reload *reload)
 static void on_applied(void *arg)
 {
     struct reload *reload = arg;
-    apply(reload);
-    end(reload, NULL);
+    bool stopping = reload->daemon->stopping; /* then what would be told may be gone already */
+    if (!stopping)
+        apply(reload);
+    end(reload, stopping ? "lictord is stopping" : NULL);
 }
 
 static void on_runner(void *arg, const char *error)
@@ -109,6 +124,7 @@ static void on_read(void *arg, struct hosted_load *load, const char *faults)
     struct reload *reload = arg;
     if (!faults && !reload->daemon->stopping) {
         reload->load = load;
+        log_debug("reload: the zones are read; the runner reads the configuration");
         runner_reload(reload->daemon->runner, reload->wanted->hash, on_runner, reload);
         return;
     }
@@ -146,5 +162,6 @@ void daemon_reload(void *arg, void (*done)(void *done_arg, const char *error), v
         free(error);
         return;
     }
+    log_debug("reload: reading the zones");
     hosted_zones_read(daemon->zones, reload->wanted, false, on_read, reload);
 }
