@@ -1,4 +1,5 @@
 /* The admin HTTP server: read-only, GET and HEAD. */
+#include "control/accept.h"
 #include "control/internal.h"
 
 #include "lictor/log.h"
@@ -9,6 +10,8 @@
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,6 +33,12 @@ static void respond(struct evhttp_request *request, int status, const char *reas
     evhttp_add_header(headers, "Content-Type", type);
     evhttp_add_header(headers, "Cache-Control", "no-store");
     evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+    if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) { /* evhttp 2.1 would send the body as well */
+        char length[24];
+        snprintf(length, sizeof(length), "%zu", evbuffer_get_length(body));
+        evhttp_add_header(headers, "Content-Length", length);
+        evbuffer_drain(body, evbuffer_get_length(body));
+    }
     evhttp_send_reply(request, status, reason, body);
 }
 
@@ -215,8 +224,11 @@ struct admin *admin_new(const struct control *control, const char *address, stru
     struct admin *admin = xcalloc(1, sizeof(*admin));
     admin->control = control;
     admin->http = evhttp_new(control->view.base);
-    if (!admin->http || evhttp_accept_socket(admin->http, fd) < 0)
+    struct evhttp_bound_socket *bound =
+        admin->http ? evhttp_accept_socket_with_handle(admin->http, fd) : NULL;
+    if (!bound)
         abort(); /* out of memory */
+    evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(bound), accept_pause);
     evhttp_set_max_headers_size(admin->http, HEADERS_MAX);
     evhttp_set_max_body_size(admin->http, BODY_MAX);
     evhttp_set_timeout(admin->http, TIMEOUT_SECONDS);

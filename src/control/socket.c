@@ -1,5 +1,6 @@
 #include "control/socket.h"
 
+#include "control/accept.h"
 #include "lictor/log.h"
 #include "lictor/xalloc.h"
 
@@ -264,6 +265,7 @@ struct control_socket *control_socket_new(struct event_base *base, const char *p
         evconnlistener_new(base, on_accept, control, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
     if (!control->listener)
         abort(); /* out of memory */
+    evconnlistener_set_error_cb(control->listener, accept_pause);
     return control;
 }
 

@@ -1,5 +1,7 @@
 #include "daemon.h"
 
+#include "limits.h"
+
 #include "lictor/log.h"
 #include "lictor/privileges.h"
 #include "lictor/sockets.h"
@@ -20,7 +22,6 @@
 
 /* Beside the watch's own: an agent allows 200 a client address (limits.http_max_conns_per_client). */
 #define ELECTION_CONNECTIONS 16
-#define TCP_CLIENTS          1000
 /* How long a clean stop waits for `demoted` actions: their default timeout. */
 #define DEMOTED_ACTIONS_TIME (30 * NS_PER_S)
 
@@ -274,7 +275,7 @@ static int start_server(struct daemon *daemon, struct server_listen *listens, st
         .listen_count = daemon->config->listen_count,
         .slot = &daemon->slot,
         .gate = &daemon->gate,
-        .tcp_clients = TCP_CLIENTS,
+        .tcp_clients = limits_tcp_clients(daemon->config),
         .tcp_idle = 10 * NS_PER_S,
         .inspect_from = inspect_from,
     };

@@ -3,11 +3,13 @@
 
 #include "lictor/log.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_CONFIG "/etc/lictor/lictord.conf"
 
@@ -62,12 +64,24 @@ static int serve(const char *path, bool debug)
     return exit_code;
 }
 
+/* With 0, 1 or 2 closed, a socket would get that number, and the log or a fault's text would go into it. */
+static void open_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     const char *path = DEFAULT_CONFIG;
     bool test = false, debug = false;
     int option;
 
+    open_standard_streams();
     while ((option = getopt_long(argc, argv, "c:tdVh", options, NULL)) != -1) {
         switch (option) {
         case 'c':
