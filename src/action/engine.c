@@ -4,6 +4,7 @@
 #include "action/trigger.h"
 #include "lictor/log.h"
 #include "lictor/strmap.h"
+#include "lictor/utf8.h"
 #include "lictor/xalloc.h"
 
 #include <stdio.h>
@@ -83,7 +84,7 @@ static struct entry make_entry(const struct config_action *action, struct entry 
     }
     entry.name = xstrdup(action->name);
     entry.service = xstrdup_null(action->when == WHEN_SERVICE ? action->service : NULL);
-    entry.program = xstrdup(action->run[0]);
+    entry.program = utf8_clean(xstrdup(action->run[0])); /* only shown */
     entry.when = action->when;
     entry.status = action->status;
     return entry;
@@ -136,8 +137,11 @@ static void note(struct entry *entry, const char *event_id, bool ok, const char 
 {
     free(entry->last.event_id);
     free(entry->last.text);
-    entry->last = (struct last_result){
-        .event_id = xstrdup(event_id), .text = xstrdup(text), .ok = ok, .at = clock_real(), .took = took};
+    entry->last = (struct last_result){.event_id = xstrdup(event_id),
+                                       .text = utf8_clean(xstrdup(text)),
+                                       .ok = ok,
+                                       .at = clock_real(),
+                                       .took = took};
 }
 
 static void start(struct action_engine *engine, struct entry *entry)

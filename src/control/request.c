@@ -1,5 +1,8 @@
 #include "control/request.h"
 
+#include "lictor/utf8.h"
+#include "lictor/xalloc.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,10 +87,9 @@ int request_parse(const char *line, size_t len, struct request *out, struct err 
 
 void reply_error(struct buf *out, const char *error)
 {
-    json_t *reply = json_pack("{s:b, s:s}", "ok", 0, "error", error);
-    if (!reply) /* not UTF-8: it quotes something from outside */
-        reply =
-            json_pack("{s:b, s:s}", "ok", 0, "error", "failed, with an error that is not text; see the log");
+    char *clean = utf8_clean(xstrdup(error)); /* it may quote a file of another encoding */
+    json_t *reply = json_pack("{s:b, s:s}", "ok", 0, "error", clean);
+    free(clean);
     char *text = json_dumps(reply, JSON_COMPACT);
     buf_puts(out, text);
     buf_puts(out, "\n");

@@ -2,6 +2,7 @@
 
 #include "lictor/log.h"
 #include "lictor/statefile.h"
+#include "lictor/utf8.h"
 #include "lictor/xalloc.h"
 #include "lictor/zonefile.h"
 
@@ -336,10 +337,12 @@ json_t *hosted_zones_status(const struct hosted_zones *zones)
         if (!z->configured)
             continue;
         format_time(z->loaded, when);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s?}", "zone", z->text, "file",
-                                              z->file, "serial", (json_int_t)z->serial, "records",
-                                              (json_int_t)z->records, "source", source_text[z->source],
-                                              "loaded", when, "error", z->error));
+        char *file = utf8_clean(xstrdup(z->file));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s?}", "zone", z->text, "file", file,
+                                        "serial", (json_int_t)z->serial, "records", (json_int_t)z->records,
+                                        "source", source_text[z->source], "loaded", when, "error", z->error));
+        free(file);
     }
     return list;
 }

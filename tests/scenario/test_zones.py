@@ -1,5 +1,6 @@
 """Zones from files: one server without election and without Consul, reload, broken files."""
 
+import json
 import re
 import subprocess
 
@@ -78,6 +79,15 @@ def test_reload_with_a_broken_configuration_keeps_the_old_one(lictord):
     lictord.write_config(good)
     lictord.command("reload", check=True)
     assert lictord.ask("www.example.org").addresses() == ["192.0.2.80"]
+
+
+def test_a_fault_in_another_encoding_is_still_told(lictord, zone_file):
+    """JSON holds UTF-8 only; a zone file may be Latin-1."""
+    zone_file.write_bytes(zone_file.read_bytes() + b"caf\xe9 FOO\xe9 1\n")
+    refused = lictord.command("reload")
+    assert refused.returncode == 1 and "example.org.zone:" in refused.stderr and "FOO?" in refused.stderr, refused.stderr
+    (zone,) = json.loads(lictord.command("zones", "--json", check=True).stdout)
+    assert "FOO?" in zone["error"]
 
 
 def test_reload_adds_and_removes_zones(lictord, tmp_path):

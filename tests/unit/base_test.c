@@ -139,12 +139,38 @@ static void statefiles(void **state)
     rmdir(directory);
 }
 
+static void errors_are_utf8(void **state)
+{
+    static const struct {
+        const char *text, *clean;
+    } cases[] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x8c", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x8c"},
+        {"caf\xe9!", "caf?!"},
+        {"cut \xe2\x82", "cut ??"},
+        {"overlong \xc0\xaf \xe0\x80\xaf", "overlong ?? ???"},
+        {"surrogate \xed\xa0\x80", "surrogate ???"},
+        {"too high \xf4\x90\x80\x80 \xff", "too high ???? ?"},
+    };
+    struct err err;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err_set(&err, "%s", cases[i].text);
+        assert_string_equal(err.text, cases[i].clean);
+    }
+    err_set(&err, "%0510d\xc3\xa9", 0); /* cut in the middle of a character */
+    assert_string_equal(err.text + 509, "0?");
+    err_set(&err, "%0507d\xc3\xa9", 0);
+    err_prefix(&err, "a");
+    assert_string_equal(err.text + 509, "0?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations),
-        cmocka_unit_test(siphash_reference),
-        cmocka_unit_test(strmap_against_model),
+        cmocka_unit_test(durations),         cmocka_unit_test(errors_are_utf8),
+        cmocka_unit_test(siphash_reference), cmocka_unit_test(strmap_against_model),
         cmocka_unit_test(statefiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
