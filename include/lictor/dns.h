@@ -62,7 +62,7 @@ enum dns_rcode {
     DNS_NXRRSET = 8,
     DNS_NOTAUTH = 9,
     DNS_NOTZONE = 10,
-    DNS_BADVERS = 16,
+    DNS_BADVERS = 16, /* TSIG has its own: tsig.h */
 };
 enum dns_edns_option {
     DNS_EDNS_NSID = 3,
