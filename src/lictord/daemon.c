@@ -123,15 +123,21 @@ static void on_runner_gone(void *arg)
         role_abort(daemon->role, "the runner is gone", end_loop, daemon);
 }
 
+/* The view on disk carries the time at which Consul was last known to say the same. */
+static void confirm_view(struct daemon *daemon)
+{
+    if (daemon->watch && watch_live(daemon->watch) &&
+        atomic_load(&daemon->services_state.stale_from) == NS_NEVER)
+        atomic_store(&daemon->view_confirmed, clock_real());
+}
+
 /* Once a second: ages in texts, and the saved view's confirmation. */
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
     struct daemon *daemon = arg;
     (void)fd;
     (void)what;
-    if (daemon->watch && watch_live(daemon->watch) &&
-        atomic_load(&daemon->services_state.stale_from) == NS_NEVER)
-        atomic_store(&daemon->view_confirmed, clock_real());
+    confirm_view(daemon);
     daemon_arm_triggers(daemon);
     daemon_refresh_texts(daemon);
     notify_service_manager("WATCHDOG=1");
@@ -497,6 +503,7 @@ void daemon_free(struct daemon *daemon)
 {
     daemon->stopping = true; /* what the builder still delivers must not reach for what goes first */
     control_free(daemon->control);
+    confirm_view(daemon);
     watch_free(daemon->watch);
     role_free(daemon->role);
     consul_client_free(daemon->watch_client);

@@ -18,7 +18,9 @@
 /* Bodies waiting for the builder: more are not asked for, so that a sweep does not delay what changes
  * meanwhile. */
 #define BUILDER_BACKLOG 32
-#define READ_TIMEOUT    (30 * NS_PER_S)
+/* A body that is not what Consul sends: ask again, but not in a loop. */
+#define FAULT_RETRY  (5 * NS_PER_S)
+#define READ_TIMEOUT (30 * NS_PER_S)
 
 /* The blocked query with a short wait: a Consul that is silently gone is noticed within this and a bit more.
  */
@@ -74,8 +76,10 @@ struct watch {
     struct consul_watch *lists[SENTINELS]; /* services, critical, warning; the nodes' is the subject's */
     bool listed[SENTINELS];                /* the first one came in */
     size_t list_len[SENTINELS];            /* octets of the last body */
-    struct event *list_timer;              /* when a held list of services is asked for again */
-    bool denied;                           /* catalog/services lost the canary */
+    bool list_faulty[SENTINELS];           /* the last body was not a list: asked again by fault_timer */
+    struct event *fault_timer;
+    struct event *list_timer; /* when a held list of services is asked for again */
+    bool denied;              /* catalog/services lost the canary */
 
     struct subjects queue, waiting; /* for a read; for the canary */
     struct event *pause;            /* pending: no reads, several failed in a row */

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A body that is not what Consul sends: ask again, but not in a loop. */
-#define FAULT_RETRY (30 * NS_PER_S)
-
 /* A thousand services at once are one event: so many are named in the log, the status has more. */
 #define LOGGED_HOLDS 10
 

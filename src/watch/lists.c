@@ -53,14 +53,37 @@ void services_list_free(struct strmap *list)
     strmap_free(list, listed_free);
 }
 
+/* {"web": ["tag", ...], ...}: what merely looks like it must not become a service that does not exist. */
+static bool is_services_list(const json_t *json)
+{
+    const char *name;
+    json_t *tags, *tag;
+    size_t i;
+    if (json_is_null(json))
+        return true;
+    if (!json_is_object(json))
+        return false;
+    json_object_foreach((json_t *)json, name, tags)
+    {
+        if (!json_is_array(tags) && !json_is_null(tags))
+            return false;
+        json_array_foreach(tags, i, tag)
+        {
+            if (!json_is_string(tag))
+                return false;
+        }
+    }
+    return true;
+}
+
 struct strmap *services_list_parse(const char *body, size_t len, struct err *err)
 {
     json_t *json = load(body, len, "list of services", err);
     if (!json)
         return NULL;
     struct strmap *list = NULL;
-    if (!json_is_object(json) && !json_is_null(json)) {
-        err_set(err, "list of services: the body is not an object");
+    if (!is_services_list(json)) {
+        err_set(err, "list of services: the body is not an object of names with lists of tags");
     } else {
         const char *name;
         json_t *tags;

@@ -248,6 +248,28 @@ static void run_checks(void *arg)
 
 /* --- both ---------------------------------------------------------------------------------------- */
 
+static void ask_faulty_again(evutil_socket_t fd, short what, void *arg)
+{
+    struct watch *watch = arg;
+    (void)fd, (void)what;
+    for (int i = 0; i < SENTINELS; i++)
+        if (watch->list_faulty[i]) {
+            watch->list_faulty[i] = false;
+            consul_watch_restart(watch->lists[i]);
+        }
+}
+
+/* The blocked query that follows a faulty body waits for the next change, and this one would be missed. */
+static void retry_later(struct watch *watch, enum sentinel which)
+{
+    watch->list_faulty[which] = true;
+    if (!watch->fault_timer)
+        watch->fault_timer = evtimer_new(watch->config.base, ask_faulty_again, watch);
+    struct timeval after = watch_timeval(FAULT_RETRY);
+    if (!event_pending(watch->fault_timer, EV_TIMEOUT, NULL))
+        event_add(watch->fault_timer, &after);
+}
+
 static void done(void *arg)
 {
     struct list_job *job = arg;
@@ -257,6 +279,7 @@ static void done(void *arg)
     } else if (job->faulty) {
         watch->stats.faults++;
         log_error("watch: %s; what was known before is kept", job->err.text);
+        retry_later(watch, job->which);
     } else {
         if (job->which == SENTINEL_SERVICES)
             apply_services(job);
@@ -332,6 +355,9 @@ void sentinels_stop(struct watch *watch)
     if (watch->list_timer)
         event_free(watch->list_timer);
     watch->list_timer = NULL;
+    if (watch->fault_timer)
+        event_free(watch->fault_timer);
+    watch->fault_timer = NULL;
     for (size_t i = 0; i < SENTINELS; i++) {
         consul_watch_free(watch->lists[i]);
         watch->lists[i] = NULL;

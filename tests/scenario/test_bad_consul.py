@@ -38,7 +38,7 @@ def test_nonsense_changes_nothing(web, tmp_path, proxy, mode):
     assert resident_mb(daemon) < before + 200, "an endless body is not kept"
     assert daemon.http("/healthz")[0] == 200
     proxy.mode = "pass"
-    daemon.wait_addresses("wake.service.consul", ["10.0.0.9"], timeout=60)
+    daemon.wait_addresses("wake.service.consul", ["10.0.0.9"], timeout=20)
     web.set_check("web-1", "critical")
     daemon.wait_addresses("web.service.consul", WEB[1:], timeout=30)
 
