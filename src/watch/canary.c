@@ -66,6 +66,13 @@ void canary_await(struct subject *subject)
         ask(watch);
 }
 
+void canary_forget(struct subject *subject)
+{
+    if (subject->awaits_canary)
+        TAILQ_REMOVE(&subject->watch->waiting, subject, canaries);
+    subject->awaits_canary = subject->asking_canary = false;
+}
+
 void canary_stop(struct watch *watch)
 {
     consul_cancel(watch->canary);

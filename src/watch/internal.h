@@ -52,6 +52,7 @@ struct subject {
     TAILQ_ENTRY(subject) reads, canaries;
     enum read_mode mode; /* of the next read */
     enum read_mode sent; /* of the one under way */
+    uint64_t index;      /* X-Consul-Index of the last body that went to the builder */
     bool listed;         /* in catalog/services */
     bool seen;           /* judged at least once, or found not to be readable */
     bool queued, again;  /* in the queue; to be queued when the present read is back */
@@ -151,6 +152,8 @@ void reads_stop(struct watch *watch);
 
 /* --- canary.c ------------------------------------------------------------------------------------ */
 void canary_await(struct subject *subject);
+/* A newer body decides. */
+void canary_forget(struct subject *subject);
 void canary_stop(struct watch *watch);
 
 /* --- judge.c: bodies to the builder -------------------------------------------------------------- */

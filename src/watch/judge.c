@@ -154,10 +154,10 @@ static void judged(void *arg)
     } else {
         if (job->result.verdict == BELIEF_CONFIRM)
             subject_read(subject, READ_CONSISTENT, true);
-        else if (job->result.verdict == BELIEF_CANARY)
-            canary_await(subject);
-        else
+        else if (job->result.verdict == BELIEF_KEEP)
             hold(subject, &job->result, &job->facts);
+        else if (subject->jobs == 0) /* else a newer body is with the builder */
+            canary_await(subject);
         subject_set_seen(subject); /* the view has it, as it was */
     }
     reads_pump(watch);
@@ -177,6 +177,8 @@ static struct judgement *new_job(struct subject *subject)
 
 void judge_response(struct subject *subject, struct consul_response *response, bool consistent)
 {
+    canary_forget(subject);
+    subject->index = response->index;
     struct judgement *job = new_job(subject);
     job->body = *response->body; /* swapped out, not copied */
     *response->body = (struct buf){0};

@@ -83,9 +83,7 @@ void subject_stop(struct subject *subject)
     if (subject->queued)
         TAILQ_REMOVE(&watch->queue, subject, reads);
     subject->queued = false;
-    if (subject->awaits_canary)
-        TAILQ_REMOVE(&watch->waiting, subject, canaries);
-    subject->awaits_canary = false;
+    canary_forget(subject);
 }
 
 /* A place in the pool became free. */
@@ -196,6 +194,13 @@ static void note_failed_read(struct watch *watch)
     event_add(watch->pause, &after);
 }
 
+/* Did the blocked query, on another connection, overtake this reply? It tells a change once: the older body
+ * would stay. A Consul that was restored has lower indexes too, so the blocked query begins anew. */
+static bool is_overtaken(const struct subject *subject, const struct consul_response *response)
+{
+    return subject->blocked && response->index > 0 && response->index < subject->index;
+}
+
 static void read_done(void *arg, struct consul_response *response)
 {
     struct subject *subject = arg;
@@ -208,7 +213,10 @@ static void read_done(void *arg, struct consul_response *response)
         subject->failures = 0;
         if (!subject->again)
             subject->mode = READ_STALE;
-        judge_response(subject, response, subject->sent == READ_CONSISTENT);
+        if (is_overtaken(subject, response))
+            consul_watch_restart(subject->blocked);
+        else
+            judge_response(subject, response, subject->sent == READ_CONSISTENT);
         if (subject->again)
             subject_read(subject, READ_DEFAULT, true);
     } else {

@@ -3,6 +3,7 @@
 import http.client
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODES = ("pass", "error", "garbage", "wrong type", "truncated", "endless", "reset", "hang", "no index")
@@ -12,8 +13,10 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 class Proxy:
     """mode decides what happens to each reply; changing it cuts every connection, so that it is felt at once."""
 
-    def __init__(self, consul):
+    def __init__(self, consul, delay=None):
+        """delay: called with each path once Consul has answered; gives the seconds by which the reply comes late."""
         self.consul = consul
+        self.delay = delay
         self.served = 0  # replies spoiled in the present mode
         self._mode = "pass"
         self._open = set()
@@ -90,6 +93,8 @@ class Proxy:
 
     def _serve(self, handler):
         status, headers, body = self._ask(handler)
+        if self.delay:
+            time.sleep(self.delay(handler.path))
         mode = self._mode  # as it is when the reply leaves: blocking queries wait long
         if mode == "error":
             status, headers, body = 500, [("X-Consul-Index", "1"), ("X-Consul-Knownleader", "false")], b"No cluster leader"
