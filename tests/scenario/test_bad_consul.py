@@ -35,7 +35,8 @@ def test_nonsense_changes_nothing(web, tmp_path, proxy, mode):
     stays(lambda: daemon.addresses("web.service.consul") == WEB, 3, what=f"answers went on ({mode})")
     if mode != "no index":
         assert len(daemon.process.text().splitlines()) < 400, "one trouble, few lines"
-    assert resident_mb(daemon) < before + 200, "an endless body is not kept"
+    # 64 MiB a body, four of them at once; AddressSanitizer keeps some of what was freed.
+    assert resident_mb(daemon) < before + 700, "an endless body is not kept"
     assert daemon.http("/healthz")[0] == 200
     proxy.mode = "pass"
     daemon.wait_addresses("wake.service.consul", ["10.0.0.9"], timeout=20)
