@@ -2,6 +2,8 @@
  *
  * Acting (committing, NOTIFY, effects, addresses) is allowed until `act_until`, asking nobody. Answering for
  * authoritative zones follows `standby` (refuse, strict, serve). Times are CLOCK_BOOTTIME.
+ * Each change is a line of the log at level debug ("gate: changed between ..."), in ns of CLOCK_BOOTTIME: the
+ * lines of all instances on one kernel decide whether two could act at once (tests/chaos does).
  * The fields are independent atomics: every order of seeing two of them is safe, because closing writes
  * act_until first and opening writes it last. */
 #pragma once

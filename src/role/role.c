@@ -7,6 +7,7 @@
 #include "lictor/xalloc.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,10 +46,20 @@ void role_fatal(struct role *role, const char *reason)
     role->hooks.fatal(role->hooks.arg, reason);
 }
 
+static bool gate_shows(const struct gate *gate, const struct election_output *out)
+{
+    return atomic_load(&gate->act_until) == out->act_until &&
+           atomic_load(&gate->refuse_until) == out->refuse_until &&
+           atomic_load(&gate->ready_from) == out->ready_from && atomic_load(&gate->epoch) == out->epoch;
+}
+
 /* Closing writes act_until first, opening writes it last: whoever sees half of it is on the safe side. */
 static void set_gate(struct role *role, const struct election_output *out)
 {
     struct gate *gate = role->gate;
+    if (gate_shows(gate, out))
+        return;
+    nstime before = clock_boot();
     if (out->act_until < role->act_until)
         atomic_store_explicit(&gate->act_until, out->act_until, memory_order_release);
     atomic_store_explicit(&gate->refuse_until, out->refuse_until, memory_order_release);
@@ -59,6 +70,10 @@ static void set_gate(struct role *role, const struct election_output *out)
         role->act_until = out->act_until;
         role->hooks.deadline(role->hooks.arg, out->act_until);
     }
+    /* Before and after the change, so that a reader of several logs knows the rights of each instant. */
+    log_debug("gate: changed between %" PRId64 " and %" PRId64 ": epoch %" PRIu64 ", act until %" PRId64
+              ", refuse until %" PRId64 ", ready from %" PRId64,
+              before, clock_boot(), out->epoch, out->act_until, out->refuse_until, out->ready_from);
 }
 
 static void quiesced(void *arg, bool clean)

@@ -36,23 +36,32 @@ class ConsulError(OSError):
         self.status = status
 
 
-class Consul:
-    """A server agent with its state on disk, so that a restart keeps it. ACLs: acl=True bootstraps them and sets `token`."""
+STANDARD_PORTS = {"http": 8500, "dns": 8600, "server": 8300, "serf_lan": 8301, "serf_wan": 8302}
 
-    def __init__(self, tmp_path, node="node1", datacenter="dc1", acl=False, expect=1, join=None, config=None, tls=None):
+
+class Consul:
+    """A server agent with its state on disk, so that a restart keeps it. ACLs: acl=True bootstraps them and sets `token`.
+
+    netns and host: it runs in that network namespace at that address, with Consul's own ports, and answers there and on
+    the namespace's loopback. server=False: a client agent. Neither waits for a leader."""
+
+    def __init__(self, tmp_path, node="node1", datacenter="dc1", acl=False, expect=1, join=None, config=None, tls=None,
+                 host="127.0.0.1", netns=None, server=True):
         self.dir = Path(tmp_path) / f"consul-{node}"
         self.dir.mkdir(parents=True)
         self.node = node
         self.datacenter = datacenter
         self.token = None
         self._statuses = {}  # of our TTL checks, by service ID
-        self.ports = {name: free_port() for name in ("http", "dns", "server", "serf_lan", "serf_wan")}
+        self.host = host
+        self._within = ["ip", "netns", "exec", netns] if netns else []
+        self.ports = {name: port if netns else free_port() for name, port in STANDARD_PORTS.items()}
         if tls:
             self.ports["https"] = free_port()
         self._acl = acl
         settings = {
-            "server": True, "bootstrap_expect": expect, "node_name": node, "datacenter": datacenter,
-            "data_dir": str(self.dir / "data"), "bind_addr": "127.0.0.1", "client_addr": "127.0.0.1",
+            "server": server, **({"bootstrap_expect": expect} if server else {}), "node_name": node, "datacenter": datacenter,
+            "data_dir": str(self.dir / "data"), "bind_addr": host, "client_addr": f"127.0.0.1 {host}" if netns else host,
             "ports": {**self.ports, "grpc": -1, **({"grpc_tls": -1} if version() >= (1, 14) else {})},
             "performance": {"raft_multiplier": 1}, "disable_update_check": True, "ui": False,
             "leave_on_terminate": False, "connect": {"enabled": False},
@@ -62,7 +71,7 @@ class Consul:
         if version() >= (1, 9):
             settings.pop("ui")
         if join:
-            settings["retry_join"] = [f"127.0.0.1:{other.ports['serf_lan']}" for other in join]
+            settings["retry_join"] = [f"{other.host}:{other.ports['serf_lan']}" for other in join]
             settings["retry_interval"] = "1s"
         if acl:
             settings["acl"] = {"enabled": True, "default_policy": "deny", "down_policy": "extend-cache", "token_ttl": "0s",
@@ -74,7 +83,7 @@ class Consul:
         (self.dir / "config.json").write_text(json.dumps(settings, indent=1))
         self.process = None
         self.start()
-        if expect == 1:
+        if expect == 1 and not netns:
             self.wait_leader()
             if acl:
                 self._bootstrap_acl()
@@ -82,7 +91,8 @@ class Consul:
 
     # -- the process
     def start(self):
-        self.process = Process(f"consul {self.node}", [binary(), "agent", "-config-file", self.dir / "config.json"], self.dir / "log")
+        self.process = Process(f"consul {self.node}", [*self._within, binary(), "agent", "-config-file", self.dir / "config.json"],
+                               self.dir / "log")
         return self
 
     def kill(self):
@@ -113,7 +123,7 @@ class Consul:
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.ports['http']}"
+        return f"{self.host}:{self.ports['http']}"
 
     @property
     def url(self):

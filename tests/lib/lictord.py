@@ -62,16 +62,19 @@ class Metrics(dict):
 
 
 class Lictord:
-    """services: settings of the block, {} for defaults, None for no block. zones: {"example.org": Path}. actions: {"name": {settings}}."""
+    """services: settings of the block, {} for defaults, None for no block. zones: {"example.org": Path}. actions: {"name": {settings}}.
+
+    netns and host: it runs in that network namespace at that address, DNS on port 53, beside an agent on the namespace's loopback."""
 
     def __init__(self, tmp_path, consul=None, node="ns1", services=None, election=None, zones=None, actions=None, consul_settings=None,
-                 extra="", env=None, start=True, wait=True, **top):
+                 extra="", env=None, start=True, wait=True, host="127.0.0.1", netns=None, **top):
         self.dir = Path(tmp_path) / node
         self.dir.mkdir(parents=True, exist_ok=True)
         self.node = node
         self.consul = consul
-        self.port = free_port()
-        self.http_port = free_port()
+        self.host = host
+        self._within = ["ip", "netns", "exec", netns] if netns else []
+        self.port, self.http_port = (53, 8654) if netns else (free_port(), free_port())
         self.control = self._control_path()
         self.config = self.dir / "lictord.conf"
         self.log = self.dir / "log"
@@ -79,8 +82,8 @@ class Lictord:
         self.services, self.election, self.zones, self.actions = services, election, zones or {}, actions or {}
         self.consul_settings = consul_settings or {}
         self.extra = extra
-        self.top = {"node": node, "listen": [f"127.0.0.1:{self.port}"], "workers": 1, "state-dir": str(self.dir / "state"),
-                    "http": f"127.0.0.1:{self.http_port}", "control": str(self.control), "log": "debug"}
+        self.top = {"node": node, "listen": [f"{host}:{self.port}"], "workers": 1, "state-dir": str(self.dir / "state"),
+                    "http": f"{host}:{self.http_port}", "control": str(self.control), "log": "debug"}
         self.top.update({key.replace("_", "-"): value for key, value in top.items()})
         self.process = None
         self.write_config()
@@ -101,7 +104,7 @@ class Lictord:
     def render(self):
         parts = [f"{key} = {text_of(value)}" for key, value in self.top.items()]
         if self.consul:
-            settings = {"address": self.consul.url}
+            settings = {"address": "http://127.0.0.1:8500" if self._within else self.consul.url}
             if self.consul.token and "token_file" not in self.consul_settings:
                 settings["token"] = self.consul.token
             settings.update(self.consul_settings)
@@ -109,7 +112,7 @@ class Lictord:
         if self.services is not None:
             parts.append(block("services", self.services))
         if self.election is not None:
-            parts.append(block("election", {"cluster": "default", "advertise": f"127.0.0.1:{self.port}", **self.election}))
+            parts.append(block("election", {"cluster": "default", "advertise": f"{self.host}:{self.port}", **self.election}))
         for zone, file in self.zones.items():
             parts.append(block("zone", {"file": str(file)}, zone))
         for name, settings in self.actions.items():
@@ -121,7 +124,7 @@ class Lictord:
 
     # -- the process
     def start(self, wait=True, timeout=30):
-        self.process = Process(f"lictord {self.node}", [BUILD / "lictord", "-c", self.config], self.log, env=self.env, cwd=self.dir)
+        self.process = Process(f"lictord {self.node}", [*self._within, BUILD / "lictord", "-c", self.config], self.log, env=self.env, cwd=self.dir)
         if wait:
             self.wait_ready(timeout)
         return self
@@ -159,7 +162,7 @@ class Lictord:
     # -- DNS
     @property
     def dns(self):
-        return ("127.0.0.1", self.port)
+        return (self.host, self.port)
 
     def ask(self, name, type="A", **options):
         if self.process and not self.process.alive:
@@ -182,7 +185,7 @@ class Lictord:
     def http(self, path, timeout=5):
         """(status, text)"""
         try:
-            with DIRECT.open(f"http://127.0.0.1:{self.http_port}{path}", timeout=timeout) as reply:
+            with DIRECT.open(f"http://{self.host}:{self.http_port}{path}", timeout=timeout) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")
