@@ -83,13 +83,25 @@ void role_free(struct role *role);
  * during the call; it may come from within this one). On a standby too, through requests/<id>. */
 void role_handover(struct role *role, const char *to, void (*done)(void *arg, const char *error), void *arg);
 
+/* `lictor resign`: like a hand-over; when no standby is ready the lock is released to nobody, and this
+ * instance stands back for two leases before it takes it again. On a standby it asks the primary to. */
+void role_resign(struct role *role, void (*done)(void *arg, const char *error), void *arg);
+/* `lictor pause`, `lictor resume`, on any instance: no automatic takeover, but by the last primary itself,
+ * whose restart must not leave the cluster without anybody who may stand. A hand-over on purpose goes on
+ * working. duration 0: until somebody resumes. why: at most 255 octets. */
+void role_pause(struct role *role, nstime duration, const char *why,
+                void (*done)(void *arg, const char *error), void *arg);
+void role_resume(struct role *role, void (*done)(void *arg, const char *error), void *arg);
+bool role_paused(const struct role *role); /* such a pause is in force */
+
 bool role_is_primary(const struct role *role); /* may act now */
 void role_primary(const struct role *role, struct role_primary *out);
 size_t role_members(const struct role *role, struct role_member *out, size_t max);
 /* {"role":"starting|standby|acquiring|waiting-out|primary|paused|handing-over|handover-unknown|stopped",
  * "may_act":..,"epoch":..,"lease_left_ms":.. (null: no election),"ready":..,"reason":"...","session":"...",
  * "primary":{"node","instance","address","epoch","self"} or null,
- * "members":[{"node","instance","address","ready","reason","primary","self"}]} */
+ * "members":[{"node","instance","address","ready","reason","primary","self"}],
+ * "paused":{"who","why","at","until" (null: none)} or null} */
 json_t *role_status(const struct role *role);
 /* The history of decisions and reasons, newest last, for `lictor why`: [{"at":"...","what":"..."}]. */
 json_t *role_why(const struct role *role);

@@ -17,28 +17,54 @@ static void on_services(void *arg, char *json, const char *error)
         call_fail(arg, error);
 }
 
-static void on_handover(void *arg, const char *error)
+static void done(struct call *call, const char *verb, const char *error)
 {
     if (error)
-        call_fail(arg, error);
+        call_fail(call, error);
     else
-        call_reply(arg, xstrdup("{\"handover\":\"done\"}"));
+        call_reply(call, xasprintf("{\"%s\":\"done\"}", verb));
+}
+
+static void on_handover(void *arg, const char *error)
+{
+    done(arg, "handover", error);
+}
+
+static void on_resign(void *arg, const char *error)
+{
+    done(arg, "resign", error);
+}
+
+static void on_pause(void *arg, const char *error)
+{
+    done(arg, "pause", error);
+}
+
+static void on_resume(void *arg, const char *error)
+{
+    done(arg, "resume", error);
 }
 
 static void on_reload(void *arg, const char *error)
 {
-    if (error)
-        call_fail(arg, error);
-    else
-        call_reply(arg, xstrdup("{\"reload\":\"done\"}"));
+    done(arg, "reload", error);
 }
 
-static void handover(struct control *control, const struct request *request, struct call *call)
+/* The verbs that are about the election. */
+static void elect(struct control *control, const struct request *request, struct call *call)
 {
+    struct role *role = control->view.role;
+    const char *name = request->has_name ? request->name : NULL;
     if (!control->view.config->election.enabled)
         call_fail(call, "there is no `election` block: this instance is the only one, and always primary");
+    else if (request->verb == VERB_HANDOVER)
+        role_handover(role, name, on_handover, call);
+    else if (request->verb == VERB_RESIGN)
+        role_resign(role, on_resign, call);
+    else if (request->verb == VERB_PAUSE)
+        role_pause(role, request->duration, name, on_pause, call);
     else
-        role_handover(control->view.role, request->has_name ? request->name : NULL, on_handover, call);
+        role_resume(role, on_resume, call);
 }
 
 static void on_call(void *arg, const struct request *request, struct call *call)
@@ -62,7 +88,19 @@ static void on_call(void *arg, const struct request *request, struct call *call)
         break;
     case VERB_HANDOVER:
         log_info("control: handover%s%s", request->has_name ? " to " : "", request->name);
-        handover(control, request, call);
+        elect(control, request, call);
+        break;
+    case VERB_RESIGN:
+        log_info("control: resign");
+        elect(control, request, call);
+        break;
+    case VERB_PAUSE:
+        log_info("control: pause%s%s", request->has_name ? ": " : "", request->name);
+        elect(control, request, call);
+        break;
+    case VERB_RESUME:
+        log_info("control: resume");
+        elect(control, request, call);
         break;
     case VERB_RELOAD:
         log_info("control: reload");

@@ -127,6 +127,16 @@ static void sample_members(struct scrape *s)
     put1(s, "ready", "false", counts[0]);
 }
 
+static void sample_paused(struct scrape *s)
+{
+    put(s, role_paused(s->view->role));
+}
+
+static void sample_lock_tampered_total(struct scrape *s)
+{
+    put(s, (double)s->role.tampered);
+}
+
 static void sample_promotions_total(struct scrape *s)
 {
     put(s, (double)s->role.promotions);

@@ -41,6 +41,16 @@ static int read_name(const json_t *value, struct request *out, struct err *err)
     return 0;
 }
 
+static int read_duration(const json_t *value, struct request *out, struct err *err)
+{
+    const char *text = json_string_value(value);
+    if (!text || duration_parse(text, &out->duration) != 0 || out->duration <= 0)
+        return err_set(err, "`for` must be a duration above 0, such as \"30m\" or \"2h\"");
+    if (out->duration > REQUEST_FOR_MAX)
+        return err_set(err, "`for` is longer than ten years; leave it out for a pause without end");
+    return 0;
+}
+
 static int read_request(const json_t *document, struct request *out, struct err *err)
 {
     const char *key;
@@ -63,6 +73,11 @@ static int read_request(const json_t *document, struct request *out, struct err 
         return err_set(err, "\"args\" must be an object");
     json_object_foreach((json_t *)args, key, value)
     {
+        if (strcmp(key, "for") == 0 && out->verb == VERB_PAUSE) {
+            if (read_duration(value, out, err) < 0)
+                return err_prefix(err, "\"%s\"", name);
+            continue;
+        }
         if (strcmp(key, "name") != 0 || !verbs[out->verb].argument)
             return err_set(err, "\"%s\" takes no argument \"%.60s\"", name, key);
         if (read_name(value, out, err) < 0)

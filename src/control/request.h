@@ -1,10 +1,12 @@
 /* The control protocol: one JSON object a line each way.
  *   {"cmd":"services","args":{"name":"web"}}
+ *   {"cmd":"pause","args":{"name":"kernel update","for":"30m"}}
  *   {"ok":true,"result":...}   or   {"ok":false,"error":"what is wrong, and what would be right"}
  * Pure. */
 #pragma once
 
 #include "lictor/buf.h"
+#include "lictor/clock.h"
 #include "lictor/err.h"
 
 #include <stdbool.h>
@@ -12,6 +14,7 @@
 
 #define REQUEST_LINE_MAX 16384 /* octets of a request, without its newline */
 #define REQUEST_NAME_MAX 255
+#define REQUEST_FOR_MAX  (3660 * 24 * 3600 * NS_PER_S) /* ten years */
 
 /* VERB(name, what its optional argument "name" is: NULL for none) */
 #define CONTROL_VERBS(VERB) \
@@ -21,6 +24,9 @@
     VERB(ZONES, "zones", NULL) \
     VERB(ACTIONS, "actions", NULL) \
     VERB(HANDOVER, "handover", "node") \
+    VERB(RESIGN, "resign", NULL) \
+    VERB(PAUSE, "pause", "reason") \
+    VERB(RESUME, "resume", NULL) \
     VERB(RELOAD, "reload", NULL)
 
 enum verb {
@@ -34,6 +40,7 @@ struct request {
     enum verb verb;
     bool has_name;
     char name[REQUEST_NAME_MAX + 1];
+    nstime duration; /* "for", of `pause` alone; 0: without end */
 };
 
 /* -1 with err, which says what is wrong. line: without its newline; hostile. */

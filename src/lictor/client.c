@@ -48,13 +48,14 @@ static int open_socket(const char *path, struct err *err)
     return fd;
 }
 
-static int send_request(int fd, const char *verb, const char *name, struct err *err)
+static int send_request(int fd, const char *verb, const struct client_args *args, struct err *err)
 {
-    json_t *request = json_pack("{s:s, s:{s:s*}}", "cmd", verb, "args", "name", name);
+    json_t *request =
+        json_pack("{s:s, s:{s:s*, s:s*}}", "cmd", verb, "args", "name", args->name, "for", args->duration);
     char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
     if (!text)
-        return err_set(err, "\"%s\" is not UTF-8", name ? name : "");
+        return err_set(err, "\"%s\" is not UTF-8", args->name ? args->name : "");
     struct buf line = {0};
     buf_printf(&line, "%s\n", text);
     free(text);
@@ -101,13 +102,14 @@ static json_t *read_reply(const struct buf *line, char **error)
     return result;
 }
 
-json_t *client_ask(const char *path, const char *verb, const char *name, int seconds, char **error)
+json_t *client_ask(const char *path, const char *verb, const struct client_args *args, int seconds,
+                   char **error)
 {
     struct err err;
     struct buf line = {0};
     json_t *result = NULL;
     int fd = open_socket(path, &err);
-    if (fd >= 0 && send_request(fd, verb, name, &err) == 0 && receive_line(fd, seconds, &line, &err) == 0)
+    if (fd >= 0 && send_request(fd, verb, args, &err) == 0 && receive_line(fd, seconds, &line, &err) == 0)
         result = read_reply(&line, error);
     else
         *error = xstrdup(err.text);

@@ -20,10 +20,14 @@ static const char usage[] =
     "  zones            zones, serials and where they came from\n"
     "  actions          actions, how often they ran and how that ended\n"
     "  handover [NODE]  makes a standby (or NODE) primary\n"
+    "  resign           the primary gives up the role: to a ready standby, or to nobody\n"
+    "  pause [REASON]   nobody takes over by itself, but for the last primary; --for DURATION ends it\n"
+    "  resume           ends a pause\n"
     "  reload           reads the configuration and the zone files again: all of it or nothing\n"
     "\n"
     "  --control PATH   socket of the instance (default $LICTOR_CONTROL, or " DEFAULT_CONTROL ")\n"
     "  --json           the result as JSON\n"
+    "  --for DURATION   with pause: how long, such as 30m or 2h\n"
     "  --watch          with status: again each second, until Ctrl-C\n"
     "  --version, --help\n"
     "\n"
@@ -38,13 +42,18 @@ static const struct verb {
     {"status", NULL, show_status, 10},       {"why", NULL, show_why, 10},
     {"services", "NAME", show_services, 10}, {"zones", NULL, show_zones, 10},
     {"actions", NULL, show_actions, 10},     {"handover", "NODE", show_done, 12},
-    {"reload", NULL, show_done, 60},
+    {"resign", NULL, show_done, 12},         {"pause", "REASON", show_done, 10},
+    {"resume", NULL, show_done, 10},         {"reload", NULL, show_done, 60},
 };
 
 static const struct option options[] = {
-    {"control", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
-    {"watch", no_argument, NULL, 'w'},         {"version", no_argument, NULL, 'V'},
-    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+    {"control", required_argument, NULL, 'c'},
+    {"json", no_argument, NULL, 'j'},
+    {"watch", no_argument, NULL, 'w'},
+    {"for", required_argument, NULL, 'f'},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static const struct verb *find_verb(const char *name)
@@ -82,11 +91,12 @@ static int print(const json_t *result, const struct verb *verb, bool json, bool 
     return code;
 }
 
-static int run(const char *control, const struct verb *verb, const char *name, bool json, bool watch)
+static int run(const char *control, const struct verb *verb, const struct client_args *args, bool json,
+               bool watch)
 {
     for (;;) {
         char *error = NULL;
-        json_t *result = client_ask(control, verb->name, name, verb->seconds, &error);
+        json_t *result = client_ask(control, verb->name, args, verb->seconds, &error);
         if (result) {
             int code = print(result, verb, json, watch);
             json_decref(result);
@@ -109,14 +119,24 @@ static int misuse(const char *what, const char *which)
     return EXIT_FAILURE;
 }
 
+/* A reason may come as several words. */
+static char *joined(char **words, int count)
+{
+    struct buf text = {0};
+    for (int i = 0; i < count; i++)
+        buf_printf(&text, "%s%s", i > 0 ? " " : "", words[i]);
+    return buf_steal(&text);
+}
+
 int main(int argc, char **argv)
 {
     const char *control = getenv("LICTOR_CONTROL");
+    const char *duration = NULL;
     bool json = false, watch = false;
     int option;
     if (!control || !control[0])
         control = DEFAULT_CONTROL;
-    while ((option = getopt_long(argc, argv, "c:jwVh", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:jwf:Vh", options, NULL)) != -1) {
         switch (option) {
         case 'c':
             control = optarg;
@@ -126,6 +146,9 @@ int main(int argc, char **argv)
             break;
         case 'w':
             watch = true;
+            break;
+        case 'f':
+            duration = optarg;
             break;
         case 'V':
             puts("lictor " LICTOR_VERSION);
@@ -146,9 +169,15 @@ int main(int argc, char **argv)
         return misuse("there is no verb", argv[optind]);
     if (name && !verb->argument)
         return misuse("too many words:", name);
-    if (argc - optind > 2)
+    bool pause = strcmp(verb->name, "pause") == 0;
+    if (argc - optind > 2 && !pause)
         return misuse("too many words:", argv[optind + 2]);
     if (watch && strcmp(verb->name, "status") != 0)
         return misuse("--watch goes with status, not with", verb->name);
-    return run(control, verb, name, json, watch);
+    if (duration && !pause)
+        return misuse("--for goes with pause, not with", verb->name);
+    char *words = name ? joined(argv + optind + 1, argc - optind - 1) : NULL;
+    int code = run(control, verb, &(struct client_args){words, duration}, json, watch);
+    free(words);
+    return code;
 }

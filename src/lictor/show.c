@@ -61,6 +61,17 @@ static void put_primary(struct table *table, const json_t *role)
         table_printf(table, PLAIN, "%s%s%s%s", node, address[0] ? " (" : "", address, address[0] ? ")" : "");
 }
 
+static void put_pause(struct table *table, const json_t *role)
+{
+    const json_t *pause = json_object_get(role, "paused");
+    const char *until = text(pause, "until"), *why = text(pause, "why");
+    if (!json_is_object(pause))
+        return;
+    table_put(table, DIM, "paused");
+    table_printf(table, WARN, "by %s at %s, until %s%s%s", text(pause, "who"), text(pause, "at"),
+                 until[0] ? until : "`lictor resume`", why[0] ? ": " : "", why);
+}
+
 static void put_members(struct table *table, const json_t *role)
 {
     const json_t *member;
@@ -158,6 +169,7 @@ void show_status(const json_t *result, bool colour, struct buf *out)
     put_ready(&table, json_object_get(result, "not_ready"));
     put_role(&table, role);
     put_primary(&table, role);
+    put_pause(&table, role);
     put_members(&table, role);
     if (json_is_object(view))
         put_view(&table, view);
@@ -179,6 +191,7 @@ void show_why(const json_t *result, bool colour, struct buf *out)
     table_init(&table, 2, colour);
     put_role(&table, role);
     put_primary(&table, role);
+    put_pause(&table, role);
     put_ready(&table, json_object_get(result, "not_ready"));
     if (json_is_object(view) && (!flag(view, "live") || text(view, "last_error")[0]))
         put_view(&table, view);

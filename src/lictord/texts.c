@@ -125,6 +125,12 @@ static char *status_text(const struct daemon *daemon, const struct role_primary 
     char *view = view_line(daemon);
     buf_printf(&text, "\n%s", view);
     free(view);
+    const json_t *paused = json_object_get(status, "paused");
+    if (json_is_object(paused)) {
+        const char *until = json_string_value(json_object_get(paused, "until"));
+        buf_printf(&text, "\npaused=%s until=%s why=%s", json_string_value(json_object_get(paused, "who")),
+                   until ? until : "resumed", json_string_value(json_object_get(paused, "why")));
+    }
     if (reason && reason[0])
         buf_printf(&text, "\nreason=%s", reason);
     json_decref(status);

@@ -1,4 +1,4 @@
-/* Handing the lock to a standby on purpose. */
+/* Giving the lock up on purpose: to a standby, or, resigning with nobody ready to take it, to nobody. */
 #include "internal.h"
 
 #include <stdio.h>
@@ -65,15 +65,17 @@ static void members_came(struct role *role, struct consul_response *response, ui
     struct living_member members[ROLE_MEMBERS];
     if (!role->handover_busy)
         return; /* leaving came in between */
-    if (response->status != 200) {
+    bool none = response->status == 404 && response->index > 0;
+    if (response->status != 200 && !none) {
         snprintf(error, sizeof error, "reading the members: %s", response->error);
         finish(role, error);
         return;
     }
-    size_t count = members_parse(role, response->body, members, ROLE_MEMBERS, NULL);
+    size_t count = none ? 0 : members_parse(role, response->body, members, ROLE_MEMBERS, NULL);
     const struct living_member *target =
         handover_choose(role, members, count, role->handover_to, error, sizeof error);
-    if (target == NULL) {
+    bool resigning = role->handover_ask == REQUEST_RESIGN;
+    if (target == NULL && !resigning) {
         finish(role, error);
         return;
     }
@@ -82,13 +84,19 @@ static void members_came(struct role *role, struct consul_response *response, ui
         return;
     }
     handover_target(role, target);
-    report_decision(role, "handing over to %s", role->target_node);
-    role_feed_session(role, ELECTION_HANDOVER, target->session);
+    if (target != NULL)
+        report_decision(role, "%s to %s", resigning ? "resigning: handing over" : "handing over",
+                        role->target_node);
+    else
+        report_decision(role, "resigning: releasing the lock to nobody: %s", error);
+    role_feed_session(role, ELECTION_HANDOVER, target != NULL ? target->session : "");
 }
 
-void handover_begin(struct role *role, const char *to, void (*done)(void *arg, const char *error), void *arg)
+void handover_begin(struct role *role, enum request_ask ask, const char *to,
+                    void (*done)(void *arg, const char *error), void *arg)
 {
     role->handover_busy = true;
+    role->handover_ask = ask;
     role->handover_done = done;
     role->handover_arg = arg;
     snprintf(role->handover_to, sizeof role->handover_to, "%s", to != NULL ? to : "");
@@ -103,10 +111,11 @@ void handover_end(struct role *role, enum election_reason reason)
         finish(role, done ? NULL : election_reason_text(reason));
 }
 
-void role_handover(struct role *role, const char *to, void (*done)(void *arg, const char *error), void *arg)
+static void give_up(struct role *role, enum request_ask ask, const char *to,
+                    void (*done)(void *arg, const char *error), void *arg)
 {
     if (role->client == NULL)
-        done(arg, "no election is configured: there is nobody to hand over to");
+        done(arg, "no election is configured: there is nobody else");
     else if (role->leaving)
         done(arg, "this instance is stopping");
     else if (!role->started)
@@ -114,9 +123,19 @@ void role_handover(struct role *role, const char *to, void (*done)(void *arg, co
     else if (role->handover_busy)
         done(arg, "a hand-over is under way already");
     else if (role->election.state == ELECTION_PRIMARY)
-        handover_begin(role, to, done, arg);
+        handover_begin(role, ask, to, done, arg);
     else if (election_holds(&role->election))
         done(arg, election_reason_text(role->election.reason));
     else
-        requests_ask(role, to, done, arg);
+        requests_ask(role, ask, to, done, arg);
+}
+
+void role_handover(struct role *role, const char *to, void (*done)(void *arg, const char *error), void *arg)
+{
+    give_up(role, REQUEST_HANDOVER, to, done, arg);
+}
+
+void role_resign(struct role *role, void (*done)(void *arg, const char *error), void *arg)
+{
+    give_up(role, REQUEST_RESIGN, NULL, done, arg);
 }

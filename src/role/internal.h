@@ -49,7 +49,8 @@ struct decision {
     char what[320];
 };
 
-struct asked; /* requests.c: a hand-over that was asked for on this standby */
+struct asked;   /* requests.c: what was asked for on this standby */
+struct pausing; /* pause.c: `pause` or `resume` under way */
 
 struct role {
     struct role_hooks hooks;
@@ -91,6 +92,9 @@ struct role {
     struct event *leader_again;
     struct lock_value leader;
     char leader_session[ELECTION_ID_SIZE];
+    struct {
+        char node[VALUE_NODE], instance[ELECTION_ID_SIZE];
+    } last_primary;    /* whom the lock's value named last; empty: nobody yet */
     nstime free_since; /* when this instance first knew of no other holder */
 
     /* members.c */
@@ -106,10 +110,21 @@ struct role {
     void (*handover_done)(void *arg, const char *error);
     void *handover_arg;
     char handover_to[VALUE_NODE];
+    enum request_ask handover_ask;
     bool handover_busy;
     char *answering; /* the request that the running hand-over answers, NULL: none */
     uint64_t answering_index;
     struct asked *asked;
+
+    /* pause.c */
+    struct consul_watch *pause_watch;
+    struct pausing *pausing;
+    struct pause_value pause;
+    bool pause_asked;    /* Consul was asked whether elections are paused, and answered or refused to */
+    bool pause_known;    /* there is a readable value */
+    bool pausing_active; /* it is in force: not expired */
+    nstime pause_remove_at;
+    uint64_t pause_index, pause_said; /* the value's ModifyIndex; of the one that was logged */
 
     /* leaving.c */
     void (*left)(void *arg);
@@ -171,7 +186,8 @@ size_t members_parse(const struct role *role, const struct buf *body, struct liv
                      char old_session[ELECTION_ID_SIZE]);
 
 /* handover.c */
-void handover_begin(struct role *role, const char *to, void (*done)(void *arg, const char *error), void *arg);
+void handover_begin(struct role *role, enum request_ask ask, const char *to,
+                    void (*done)(void *arg, const char *error), void *arg);
 void handover_end(struct role *role, enum election_reason reason);
 const struct living_member *handover_choose(const struct role *role, const struct living_member *members,
                                             size_t count, const char *to, char *error, size_t size);
@@ -181,8 +197,18 @@ void handover_target(struct role *role, const struct living_member *member); /* 
 void requests_start(struct role *role);
 void requests_stop(struct role *role);
 void requests_look(struct role *role); /* now: this instance became primary */
-void requests_ask(struct role *role, const char *to, void (*done)(void *arg, const char *error), void *arg);
+void requests_ask(struct role *role, enum request_ask ask, const char *to,
+                  void (*done)(void *arg, const char *error), void *arg);
 void requests_answer(struct role *role, const char *error);
+
+/* pause.c */
+void pause_start(struct role *role);
+void pause_stop(struct role *role);
+/* Looks again whether the pause holds this instance back: it may have expired, or be about another primary.
+ */
+void pause_mind(struct role *role);
+json_t *pause_json(const struct role *role);
+const char *pause_text(const struct role *role, char *out, size_t size); /* "" when not paused */
 
 /* leaving.c */
 void leaving_ended(struct role *role); /* the lock is given up */

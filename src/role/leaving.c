@@ -34,6 +34,7 @@ static void take_back(struct role *role)
     following_stop(role);
     members_stop(role);
     requests_stop(role);
+    pause_stop(role);
     calls_cancel(role); /* beats and confirmations must not overtake what follows */
     role_after(role->leave_timer, NS_PER_S);
     if (role->election.session[0] != '\0') {

@@ -125,10 +125,16 @@ void lock_read(struct role *role, struct consul_response *response, bool confirm
         lock_value_decode(entries[0].value.data, entries[0].value.len, &role->leader);
         snprintf(role->leader_session, sizeof role->leader_session, "%s", entries[0].session);
         read->value = role->leader.election;
+        if (read->value.readable) {
+            snprintf(role->last_primary.node, sizeof role->last_primary.node, "%s", role->leader.node);
+            snprintf(role->last_primary.instance, sizeof role->last_primary.instance, "%s",
+                     read->value.instance);
+        }
     }
     consul_kv_free(entries, count);
     if (event.kind == ELECTION_READ)
         report_works(role, "reading the lock");
+    pause_mind(role); /* before the election sees a free lock */
     role_feed(role, &event);
 }
 

@@ -47,12 +47,11 @@ void members_refresh(struct role *role)
     snprintf(value.node, sizeof value.node, "%s", role->node);
     snprintf(value.instance, sizeof value.instance, "%s", role->instance);
     snprintf(value.address, sizeof value.address, "%s", role->address);
-    value.ready = role->ready && role->candidate && !e->paused;
+    value.ready = role->ready && role->candidate; /* paused or not: a hand-over on purpose works */
     snprintf(value.reason, sizeof value.reason, "%s",
              value.ready    ? ""
              : !role->ready ? role->ready_reason
-             : e->paused    ? "elections are paused"
-                            : "candidate = false");
+                            : "not a candidate");
     struct buf text = {0};
     member_value_encode(&value, &text);
     if (role->member_written != NULL && strcmp(role->member_written, buf_str(&text)) == 0) {

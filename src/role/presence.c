@@ -176,7 +176,7 @@ static void old_session_came(struct role *role, struct consul_response *response
     char reason[600];
     if (!gone && !ours)
         snprintf(reason, sizeof reason,
-                 "instance %s runs on host %s too: was state-dir copied? Remove the file `instance` in one "
+                 "instance %s runs on host %s too: was state-dir copied? Remove the file `identity` in one "
                  "of them",
                  role->instance, node);
     json_decref(list);
@@ -344,6 +344,7 @@ static void beat_due(struct role *role)
                                          : "no election in five minutes: the check is narrowed again");
         register_service(role);
     }
+    pause_mind(role);
     /* Also how a step of the wall clock is noticed. */
     role_feed(role, &(struct election_event){.kind = ELECTION_TIMER});
 }

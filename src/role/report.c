@@ -151,6 +151,8 @@ void report_standing(struct role *role)
     } else if (role->free_since == 0 && role->act_until == 0 && e->seen.started != 0) {
         role->free_since = clock_boot();
     }
+    if (!role->pause_asked)
+        return; /* a moment after the start: whether this instance is ready is not known yet */
     uint64_t epoch = role->leader.election.epoch;
     const char *session = other ? role->leader_session : "";
     if (strcmp(role->standby_of, session) == 0 && role->standby_epoch == epoch &&
@@ -197,9 +199,12 @@ void report_role_text(const struct role *role, char *out, size_t size)
     const struct election *e = &role->election;
     const char *reason = election_reason_text(e->reason);
     const struct fault *fault = first_fault(role);
-    char error[320] = "";
+    char error[900] = "", pause[600];
     if (fault != NULL)
         snprintf(error, sizeof error, "; %s: %s", fault->what, fault->text);
+    size_t used = strlen(error);
+    if (pause_text(role, pause, sizeof pause)[0] != '\0')
+        snprintf(error + used, sizeof error - used, "; %s", pause);
     if (role->client == NULL)
         snprintf(out, size, "no election is configured");
     else if (e->state == ELECTION_FOLLOWING && e->reason == ELECTION_WHY_OTHER_HOLDS)
@@ -220,7 +225,7 @@ static const char *role_name(const struct role *role)
 
 json_t *role_status(const struct role *role)
 {
-    char reason[1100];
+    char reason[1700];
     struct role_primary primary;
     const struct election *e = &role->election;
     nstime left = role->act_until == NS_NEVER ? 0 : role->act_until - clock_boot();
@@ -259,6 +264,7 @@ json_t *role_status(const struct role *role)
         json_array_append_new(members, member);
     }
     json_object_set_new(status, "members", members);
+    json_object_set_new(status, "paused", pause_json(role));
     json_object_set_new(status, "session", json_string(e->session));
     return status;
 }

@@ -61,7 +61,9 @@ static void answer_came(struct role *role, struct consul_response *response, uin
     if (value.answered)
         finish(role, value.error[0] != '\0' ? value.error : NULL);
     else if (waited > NO_PRIMARY && role->leader_session[0] == '\0')
-        finish(role, "there is no primary to ask: the lock is free");
+        finish(role, role->pausing_active ? "no primary holds the lock, and elections are paused; `lictor "
+                                            "resume` lets a standby take it"
+                                          : "no primary holds the lock");
     else if (waited > NO_ANSWER)
         finish(role, response->status == 200 ? "the primary did not answer within 10 s" : response->error);
     else
@@ -81,7 +83,8 @@ static void made(struct role *role, struct consul_response *response, uint64_t t
     if (role->asked == NULL)
         return;
     if (response->status != 200 || !consul_is_true(response->body)) {
-        snprintf(error, sizeof error, "asking the primary through Consul: %s",
+        snprintf(error, sizeof error, "%sasking the primary through Consul: %s",
+                 response->status == 403 ? "not allowed: " : "",
                  response->status != 200 ? response->error : "the key is taken");
         finish(role, error);
         return;
@@ -89,10 +92,11 @@ static void made(struct role *role, struct consul_response *response, uint64_t t
     role_after(role->asked->timer, POLL);
 }
 
-void requests_ask(struct role *role, const char *to, void (*done)(void *arg, const char *error), void *arg)
+void requests_ask(struct role *role, enum request_ask ask, const char *to,
+                  void (*done)(void *arg, const char *error), void *arg)
 {
     char id[37];
-    struct request_value value = {.at = clock_real() / NS_PER_S};
+    struct request_value value = {.ask = ask, .at = clock_real() / NS_PER_S};
     struct buf text = {0};
     if (role->asked != NULL) {
         done(arg, "another request to the primary is under way");
@@ -126,7 +130,7 @@ static void answered(struct role *role, struct consul_response *response, uint64
  * sees to it that a request that was taken back is not made anew. */
 void requests_answer(struct role *role, const char *error)
 {
-    struct request_value value = {.at = clock_real() / NS_PER_S, .answered = true};
+    struct request_value value = {.ask = role->handover_ask, .at = clock_real() / NS_PER_S, .answered = true};
     struct buf text = {0};
     char query[40];
     snprintf(value.error, sizeof value.error, "%s", error != NULL ? error : "");
@@ -159,13 +163,13 @@ static void look_at(struct role *role, const struct consul_kv *entry)
     if (age > EXPIRY || age < -EXPIRY) {
         remove_request(role, entry);
     } else if (!value.answered && !role->handover_busy && !role->leaving) {
-        report_decision(role, "%s asks for a hand-over%s%s", value.from, value.to[0] != '\0' ? " to " : "",
-                        value.to);
-        log_info("election: %s asks for a hand-over%s%s", value.from, value.to[0] != '\0' ? " to " : "",
-                 value.to);
+        const char *what = value.ask == REQUEST_RESIGN ? "this instance to resign" : "for a hand-over";
+        const char *to = value.to[0] != '\0' ? " to " : "";
+        report_decision(role, "%s asks %s%s%s", value.from, what, to, value.to);
+        log_info("election: %s asks %s%s%s", value.from, what, to, value.to);
         role->answering = xstrdup(entry->key);
         role->answering_index = entry->modify_index;
-        handover_begin(role, value.to, NULL, NULL);
+        handover_begin(role, value.ask, value.to, NULL, NULL);
     }
 }
 

@@ -147,6 +147,10 @@ static void ask_ready(struct role *role)
 {
     char reason[256] = "";
     bool ready = role->hooks.ready(role->hooks.arg, reason);
+    if (ready && !role->pause_asked) {
+        ready = false;
+        copy_text(reason, sizeof reason, "not known yet whether elections are paused");
+    }
     copy_text(role->ready_reason, sizeof role->ready_reason, ready ? "" : reason);
     if (ready == role->ready)
         return;
@@ -291,6 +295,7 @@ void role_start(struct role *role)
     following_start(role);
     members_start(role);
     requests_start(role);
+    pause_start(role);
     presence_start(role);
 }
 
@@ -315,6 +320,7 @@ void role_free(struct role *role)
         following_stop(role);
         members_stop(role);
         requests_stop(role);
+        pause_stop(role);
         calls_cancel(role);
     }
     role_timer_free(role->timer);

@@ -7,6 +7,9 @@
 /* Above it is no epoch that this program wrote: a raft index does not get there. Leaves room to count on. */
 #define EPOCH_LIMIT (INT64_C(1) << 62)
 
+/* Of CLOCK_REALTIME in seconds: in ns it must fit an nstime. */
+#define SECONDS_LIMIT (INT64_C(1) << 33)
+
 static bool read_text(const json_t *object, const char *name, char *out, size_t size)
 {
     const json_t *field = json_object_get(object, name);
@@ -173,6 +176,30 @@ bool member_value_decode(const void *data, size_t len, struct member_value *out)
     return ok;
 }
 
+void pause_value_encode(const struct pause_value *value, struct buf *out)
+{
+    json_t *root = json_object();
+    json_object_set_new(root, "who", text_json(value->who));
+    json_object_set_new(root, "why", text_json(value->why));
+    json_object_set_new(root, "at", json_integer(value->at));
+    json_object_set_new(root, "until", json_integer(value->until));
+    dump(root, out);
+}
+
+bool pause_value_decode(const void *data, size_t len, struct pause_value *out)
+{
+    memset(out, 0, sizeof *out);
+    json_t *root = load(data, len);
+    bool ok = read_text(root, "who", out->who, sizeof out->who) &&
+              read_text(root, "why", out->why, sizeof out->why) &&
+              read_number(root, "at", 0, SECONDS_LIMIT, &out->at) &&
+              read_number(root, "until", 0, SECONDS_LIMIT, &out->until);
+    if (!ok)
+        memset(out, 0, sizeof *out);
+    json_decref(root);
+    return ok;
+}
+
 bool epoch_decode(const void *data, size_t len, uint64_t *out)
 {
     const char *text = data;
@@ -186,10 +213,23 @@ bool epoch_decode(const void *data, size_t len, uint64_t *out)
     return len > 0;
 }
 
+static const char *const asks[] = {[REQUEST_HANDOVER] = "handover", [REQUEST_RESIGN] = "resign"};
+
+static bool read_ask(const json_t *object, enum request_ask *out)
+{
+    const char *text = json_string_value(json_object_get(object, "ask"));
+    for (size_t i = 0; text != NULL && i < sizeof asks / sizeof *asks; i++)
+        if (strcmp(text, asks[i]) == 0) {
+            *out = (enum request_ask)i;
+            return true;
+        }
+    return false;
+}
+
 void request_value_encode(const struct request_value *value, struct buf *out)
 {
     json_t *root = json_object();
-    json_object_set_new(root, "ask", json_string("handover"));
+    json_object_set_new(root, "ask", json_string(asks[value->ask]));
     json_object_set_new(root, "to", text_json(value->to));
     json_object_set_new(root, "from", text_json(value->from));
     json_object_set_new(root, "at", json_integer(value->at));
@@ -202,11 +242,10 @@ bool request_value_decode(const void *data, size_t len, struct request_value *ou
 {
     memset(out, 0, sizeof *out);
     json_t *root = load(data, len);
-    const char *ask = json_string_value(json_object_get(root, "ask"));
     out->answered = json_object_get(root, "answer") != NULL;
-    bool ok = ask != NULL && strcmp(ask, "handover") == 0 && read_text(root, "to", out->to, sizeof out->to) &&
+    bool ok = read_ask(root, &out->ask) && read_text(root, "to", out->to, sizeof out->to) &&
               read_text(root, "from", out->from, sizeof out->from) &&
-              read_number(root, "at", 0, INT64_C(1) << 33, &out->at) &&
+              read_number(root, "at", 0, SECONDS_LIMIT, &out->at) &&
               (!out->answered || read_text(root, "answer", out->error, sizeof out->error));
     if (!ok)
         memset(out, 0, sizeof *out);

@@ -33,9 +33,12 @@ void lock_value_encode(const struct lock_value *value, struct buf *out);
 /* What is not a well-formed value leaves all of out zero, election.readable included. */
 void lock_value_decode(const void *data, size_t len, struct lock_value *out);
 
-/* `requests/<id>`: a hand-over asked for on another instance. */
+enum request_ask { REQUEST_HANDOVER, REQUEST_RESIGN };
+
+/* `requests/<id>`: what was asked on another instance. */
 struct request_value {
-    char to[VALUE_NODE];   /* "" for any ready standby */
+    enum request_ask ask;
+    char to[VALUE_NODE];   /* of a hand-over; "": any ready standby */
     char from[VALUE_NODE]; /* who asks, or who answered */
     int64_t at;            /* CLOCK_REALTIME, seconds */
     bool answered;
@@ -47,6 +50,16 @@ bool request_value_decode(const void *data, size_t len, struct request_value *ou
 
 void member_value_encode(const struct member_value *value, struct buf *out);
 bool member_value_decode(const void *data, size_t len, struct member_value *out);
+
+/* `control/pause`: no automatic takeover. */
+struct pause_value {
+    char who[VALUE_NODE]; /* the instance that was told so */
+    char why[256];
+    int64_t at, until; /* CLOCK_REALTIME, seconds; until 0: until somebody resumes */
+};
+
+void pause_value_encode(const struct pause_value *value, struct buf *out);
+bool pause_value_decode(const void *data, size_t len, struct pause_value *out);
 
 /* KV's `epoch`: decimal text. false if it is none. */
 bool epoch_decode(const void *data, size_t len, uint64_t *out);

@@ -26,10 +26,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct member_value member;
     struct request_value request;
+    struct pause_value pause;
     uint64_t epoch;
     lock(data, size);
     member_value_decode(data, size, &member);
     request_value_decode(data, size, &request);
+    pause_value_decode(data, size, &pause);
     epoch_decode(data, size, &epoch);
     return 0;
 }

@@ -170,10 +170,42 @@ static void members_and_requests_survive_the_way_there_and_back(void **state)
         assert_memory_equal(&asked, &read, sizeof asked);
         buf_free(&text);
     }
+    asked.ask = REQUEST_RESIGN;
+    request_value_encode(&asked, &text);
+    assert_true(request_value_decode(text.data, text.len, &read));
+    assert_int_equal(read.ask, REQUEST_RESIGN);
+    buf_free(&text);
+
     const char *bad = "{\"ask\":\"format disk\",\"to\":\"\",\"from\":\"x\",\"at\":1}";
     assert_false(request_value_decode(bad, strlen(bad), &read));
     bad = "{\"node\":\"ns2\",\"instance\":\"" ID2 "\",\"addresses\":[],\"ready\":1}";
     assert_false(member_value_decode(bad, strlen(bad), &out));
+}
+
+static void a_pause_survives_the_way_there_and_back_or_is_none(void **state)
+{
+    (void)state;
+    struct pause_value in = {.who = "ns1", .why = "kernel update", .at = 1700000000, .until = 1700003600},
+                       out;
+    struct buf text = {0};
+    pause_value_encode(&in, &text);
+    assert_true(pause_value_decode(text.data, text.len, &out));
+    assert_memory_equal(&in, &out, sizeof in);
+    for (size_t len = 0; len < text.len; len++)
+        assert_false(pause_value_decode(text.data, len, &out));
+    buf_free(&text);
+    static const char *const bad[] = {"",
+                                      "true",
+                                      "{}",
+                                      "{\"who\":\"x\",\"why\":\"\",\"at\":1}",
+                                      "{\"who\":\"x\",\"why\":\"\",\"at\":1,\"until\":-1}",
+                                      "{\"who\":\"x\",\"why\":\"\",\"at\":1,\"until\":99999999999999}",
+                                      "{\"who\":\"x\",\"why\":\"a\\nb\",\"at\":1,\"until\":0}",
+                                      "{\"who\":7,\"why\":\"\",\"at\":1,\"until\":0}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(pause_value_decode(bad[i], strlen(bad[i]), &out));
+        assert_int_equal(out.at, 0);
+    }
 }
 
 static void an_epoch_is_a_decimal_number(void **state)
@@ -231,6 +263,7 @@ int main(void)
         cmocka_unit_test(every_prefix_and_every_flipped_bit_is_survived),
         cmocka_unit_test(what_is_too_long_is_unreadable),
         cmocka_unit_test(members_and_requests_survive_the_way_there_and_back),
+        cmocka_unit_test(a_pause_survives_the_way_there_and_back_or_is_none),
         cmocka_unit_test(an_epoch_is_a_decimal_number),
         cmocka_unit_test(the_successor_is_ready_and_not_ourselves),
     };
