@@ -118,9 +118,14 @@ static ssize_t check(const char *path, const char *kind, unsigned version, struc
 
 int statefile_read(const char *path, const char *kind, unsigned version, struct buf *out, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold up the start */
     if (fd < 0)
         return errno == ENOENT ? 1 : err_set(err, "%s: cannot be opened: %s", path, strerror(errno));
+    struct stat info;
+    if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
+        close(fd);
+        return err_set(err, "%s: not a regular file", path);
+    }
     struct buf file = {0};
     int result = read_all(fd, &file);
     if (result)

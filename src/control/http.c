@@ -208,8 +208,8 @@ static int listen_on(const char *address, struct err *err)
         return err_set(err, "`http` %s: %s", address, strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, (struct sockaddr *)&where, sockaddr_len(&where)) < 0 || listen(fd, 64) < 0) {
-        err_set(err, "%s is taken (%s); choose another in `http`, or \"\" for none", address,
-                strerror(errno));
+        err_set(err, "%s %s (%s); choose another in `http`, or \"\" for none", address,
+                errno == EADDRINUSE ? "is taken" : "cannot be listened on", strerror(errno));
         close(fd);
         return -1;
     }

@@ -240,7 +240,10 @@ static int listen_on(const char *path, struct stat *info, struct err *err)
     fchmod(fd, 0600); /* so that the file is never wider than this, whatever the umask */
     if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, 0660) < 0 ||
         listen(fd, CLIENTS_MAX) < 0 || lstat(path, info) < 0) {
-        err_set(err, "cannot listen on %s: %s; `control` names the socket", path, strerror(errno));
+        err_set(err,
+                "cannot listen on %s: %s; `control` names the socket, and lictord's user must be able to "
+                "write to its folder",
+                path, strerror(errno));
         close(fd);
         return -1;
     }

@@ -22,6 +22,8 @@
 
 /* Beside the watch's own: an agent allows 200 a client address (limits.http_max_conns_per_client). */
 #define ELECTION_CONNECTIONS 16
+/* How often what changed is saved, and what could not be saved is tried again. */
+#define SAVE_INTERVAL (10 * NS_PER_S)
 /* How long a clean stop waits for `demoted` actions: their default timeout. */
 #define DEMOTED_ACTIONS_TIME (30 * NS_PER_S)
 
@@ -37,14 +39,23 @@ static void notify_service_manager(const char *state)
 
 /* --- hooks ------------------------------------------------------------------------------------------ */
 
+void daemon_told_saved(bool *failing, const char *what, const struct err *err)
+{
+    if (err && !*failing)
+        log_error("%s: not saved, will be tried again: %s", what, err->text);
+    else if (!err && *failing)
+        log_info("%s: saved again", what);
+    *failing = err != NULL;
+}
+
 static void save_epoch(void *arg)
 {
     struct daemon *daemon = arg;
     struct err err;
     /* The gate holds our own epochs, the role the highest of all: what is saved must never be below either.
      */
-    if (instance_save_epoch(&daemon->instance, atomic_load(&daemon->epoch_seen), &err))
-        log_error("epoch: not saved: %s", err.text);
+    bool failed = instance_save_epoch(&daemon->instance, atomic_load(&daemon->epoch_seen), &err);
+    daemon_told_saved(&daemon->epoch_failing, "epoch", failed ? &err : NULL);
 }
 
 static void on_role_event(void *arg, const struct role_event *event)
@@ -267,7 +278,7 @@ static void start_watch(struct daemon *daemon)
         .changed_arg = daemon,
     };
     builder_post(daemon->builder, daemon_view_changed, NULL, daemon); /* the restored view, if there is one */
-    builder_every(daemon->builder, 10 * NS_PER_S, daemon_save_view, daemon);
+    builder_every(daemon->builder, SAVE_INTERVAL, daemon_save_view, daemon);
     builder_every(daemon->builder, NS_PER_S, daemon_redraw_orders, daemon);
     daemon->watch = watch_new(&config);
 }
@@ -394,6 +405,9 @@ static int start_process(struct daemon *daemon, struct server_listen *listens, s
         return -1;
     if (!geteuid())
         log_warn("running as root: there is no user `lictor` and none is configured; set `user`");
+    if (access(config->path, R_OK))
+        log_warn("%s: not readable any more for user %s: reloads will be refused; let its group read it",
+                 config->path, config->user ? config->user : "lictor");
     return instance_open(&daemon->instance, config->state_dir, err);
 }
 
@@ -450,6 +464,7 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
     free(listens);
     if (result)
         return -1;
+    builder_every(daemon->builder, SAVE_INTERVAL, save_epoch, daemon); /* if the disk was full before */
     start_watch(daemon);
     if (start_control(daemon, err))
         return -1;
@@ -502,6 +517,11 @@ int daemon_run(struct daemon *daemon)
 void daemon_free(struct daemon *daemon)
 {
     daemon->stopping = true; /* what the builder still delivers must not reach for what goes first */
+    /* Whatever the builder still waits for, one more TERM or INT ends us now. */
+    for (size_t i = 0; i < sizeof daemon->signals / sizeof *daemon->signals; i++)
+        if (daemon->signals[i])
+            event_free(daemon->signals[i]);
+    signal(SIGHUP, SIG_IGN);
     control_free(daemon->control);
     confirm_view(daemon);
     watch_free(daemon->watch);
@@ -520,9 +540,6 @@ void daemon_free(struct daemon *daemon)
     catalog_free(daemon->catalog);
     action_free(daemon->actions);
     acl_free(daemon->inspect_from);
-    for (size_t i = 0; i < sizeof daemon->signals / sizeof *daemon->signals; i++)
-        if (daemon->signals[i])
-            event_free(daemon->signals[i]);
     if (daemon->second)
         event_free(daemon->second);
     turns_free(daemon->turns);

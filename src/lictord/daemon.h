@@ -39,13 +39,14 @@ struct daemon {
     nstime started;
 
     struct builder *builder;
-    struct instance instance;      /* after start the builder's: it fsyncs */
-    _Atomic uint64_t epoch_seen;   /* main writes */
-    struct publisher publisher;    /* builder */
-    struct inspection *inspection; /* builder */
-    struct catalog *catalog;       /* builder */
-    bool view_dirty;               /* builder: changed since it was saved */
-    nstime view_saved;             /* builder: the confirmation that the saved one carries */
+    struct instance instance;         /* after start the builder's: it fsyncs */
+    _Atomic uint64_t epoch_seen;      /* main writes */
+    bool epoch_failing, view_failing; /* builder: could not be saved last time */
+    struct publisher publisher;       /* builder */
+    struct inspection *inspection;    /* builder */
+    struct catalog *catalog;          /* builder */
+    bool view_dirty;                  /* builder: changed since it was saved */
+    nstime view_saved;                /* builder: the confirmation that the saved one carries */
     _Atomic nstime
         view_confirmed; /* CLOCK_REALTIME of the last contact of a live view; 0: never. Main writes */
     char *view_path;
@@ -82,6 +83,9 @@ void daemon_free(struct daemon *daemon);
 
 /* Begins the end: hand-over first, then everything else. */
 void daemon_stop(struct daemon *daemon, int exit_code, const char *reason);
+
+/* One line when saving begins to fail, one when it works again. err: NULL if it worked. Builder. */
+void daemon_told_saved(bool *failing, const char *what, const struct err *err);
 
 /* --- texts.c: what is shown by dig and in replies -------------------------------------------------- */
 

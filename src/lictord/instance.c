@@ -32,7 +32,7 @@ static int lock_directory(const char *state_dir, struct err *err)
     return fd;
 }
 
-static int write_file(const struct instance *instance, struct err *err)
+static int write_file(struct instance *instance, struct err *err)
 {
     json_t *json =
         json_pack("{s:s, s:I}", "instance", instance->id, "epoch_seen", (json_int_t)instance->epoch_seen);
@@ -40,6 +40,8 @@ static int write_file(const struct instance *instance, struct err *err)
     json_decref(json);
     int result = statefile_write(instance->path, KIND, VERSION, text, strlen(text), err);
     free(text);
+    if (!result)
+        instance->epoch_saved = instance->epoch_seen;
     return result;
 }
 
@@ -54,13 +56,20 @@ static int read_file(struct instance *instance, struct err *err)
         if (json && !json_unpack(json, "{s:s, s:I}", "instance", &id, "epoch_seen", &epoch) &&
             strlen(id) == 36 && epoch >= 0) {
             memcpy(instance->id, id, 37);
-            instance->epoch_seen = (uint64_t)epoch;
+            instance->epoch_seen = instance->epoch_saved = (uint64_t)epoch;
         } else {
             result = err_set(err, "%s: is not an identity", instance->path);
         }
         json_decref(json);
     }
     buf_free(&text);
+    if (result < 0) {
+        struct err why = *err;
+        err_set(err,
+                "%s; put it back from a backup, or remove it: this becomes a new instance then, and what "
+                "it knows about earlier epochs is in Consul alone",
+                why.text);
+    }
     return result;
 }
 
@@ -86,9 +95,10 @@ int instance_open(struct instance *instance, const char *state_dir, struct err *
 
 int instance_save_epoch(struct instance *instance, uint64_t epoch, struct err *err)
 {
-    if (epoch <= instance->epoch_seen)
+    if (epoch > instance->epoch_seen)
+        instance->epoch_seen = epoch;
+    if (instance->epoch_seen == instance->epoch_saved)
         return 0;
-    instance->epoch_seen = epoch;
     return write_file(instance, err);
 }
 

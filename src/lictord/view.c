@@ -145,9 +145,9 @@ void daemon_save_view(void *arg)
     if (!contact || (!daemon->view_dirty && contact < daemon->view_saved + VIEW_CONFIRM_INTERVAL))
         return;
     catalog_save(daemon->catalog, contact, &text);
-    if (statefile_write(daemon->view_path, KIND, VERSION, text.data, text.len, &err)) {
-        log_error("view: not saved for the next start: %s", err.text);
-    } else {
+    bool failed = statefile_write(daemon->view_path, KIND, VERSION, text.data, text.len, &err);
+    daemon_told_saved(&daemon->view_failing, "view", failed ? &err : NULL);
+    if (!failed) {
         daemon->view_dirty = false;
         daemon->view_saved = contact;
     }

@@ -1,5 +1,6 @@
 """Hostile octets, full disks, taken ports: a clear error, a counter, no crash, the old state kept."""
 
+import hashlib
 import os
 import random
 import socket
@@ -273,6 +274,22 @@ def test_spoiled_state_files(web, tmp_path):
         assert daemon.logged(str(daemon.dir / "state")), "it may refuse, but it says which file"
     else:
         daemon.wait_addresses("web.service.consul", WEB, timeout=20)
+
+
+def test_an_epoch_that_could_not_be_saved_is_saved_later(tmp_path):
+    daemon = Lictord(tmp_path, start=False)
+    state = daemon.dir / "state"
+    state.mkdir()
+    content = b'{"instance":"6ca97dbd-b4ff-489c-94fe-c98faf7cecb3","epoch_seen":0}'
+    (state / "identity").write_bytes(b"lictor-state identity 1 %d %s\n" % (len(content), hashlib.sha256(content).hexdigest().encode()) + content)
+    (state / "identity.new").mkdir()  # in the way, as a full disk would be
+    daemon.start()
+    daemon.wait_logged("epoch: not saved")
+    (state / "identity.new").rmdir()
+    daemon.wait_logged("epoch: saved again")
+    assert b'"epoch_seen":1' in (state / "identity").read_bytes()
+    assert daemon.process.text().count("epoch: not saved") == 1
+    daemon.stop()
 
 
 def test_loop_turns_are_short(web, tmp_path):

@@ -1,8 +1,11 @@
 """The command, the admin HTTP, and what they say."""
 
 import json
+import os
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +100,21 @@ def test_programs_explain_themselves(tmp_path, flag):
     for program in ("lictor", "lictord"):
         done = subprocess.run([BUILD / program, flag], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10)
         assert done.returncode == 0 and "lictor" in done.stdout.lower(), done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_configuration_that_its_user_cannot_read_is_said_at_start(zone_file):
+    with tempfile.TemporaryDirectory(prefix="lictor-") as base:  # pytest's own folders are root's alone
+        os.chmod(base, 0o755)
+        zone = Path(base) / "zone"
+        zone.write_text(zone_file.read_text())
+        daemon = Lictord(base, zones={"example.org": zone}, user="nobody", start=False)
+        daemon.control = daemon.dir / "run" / "control.sock"
+        daemon.top["control"] = str(daemon.control)
+        daemon.write_config()
+        daemon.config.chmod(0o600)
+        daemon.start()
+        assert daemon.logged("not readable any more for user nobody"), daemon.tail()
+        refused = daemon.command("reload")
+        assert refused.returncode == 1 and "Permission denied" in refused.stderr
+        daemon.stop()

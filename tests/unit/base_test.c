@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -120,6 +121,13 @@ static void statefiles(void **state)
     assert_non_null(strstr(err.text, "holds `view`, not `zone`"));
     assert_int_equal(statefile_read(path, "view", 0, &out, &err), -1);
     assert_non_null(strstr(err.text, "newer"));
+
+    char fifo[128];
+    snprintf(fifo, sizeof fifo, "%s/fifo", directory);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(statefile_read(fifo, "view", 1, &out, &err), -1); /* and does not wait for a writer */
+    assert_non_null(strstr(err.text, "not a regular file"));
+    unlink(fifo);
 
     int fd = open(path, O_RDWR);
     assert_int_equal(pwrite(fd, "X", 1, lseek(fd, 0, SEEK_END) - 1), 1);
