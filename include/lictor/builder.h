@@ -10,8 +10,11 @@ struct event_base;
 
 typedef void job_fn(void *arg);
 
-/* main_base: where `done` callbacks run. Starts the thread (all signals blocked in it). */
+/* main_base: where `done` callbacks run. Until builder_start there is no thread: jobs wait, and the caller
+ * may itself do what is the builder's (make the first snapshot, restore the view). */
 struct builder *builder_new(struct event_base *main_base);
+/* Starts the thread (all signals blocked in it). Main thread, once. */
+void builder_start(struct builder *builder);
 
 /* Runs what is queued, then ends the thread and frees. Main thread. Late `done` callbacks are still
  * delivered, from within this call. */

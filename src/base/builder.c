@@ -44,6 +44,7 @@ struct builder {
     struct tick ticks[TICKS_MAX];
     unsigned tick_count;
     bool stopping;
+    bool started; /* main's */
     _Atomic unsigned queued;
     _Atomic nstime job_started; /* 0: idle */
     int finished_fd;            /* eventfd: something is in `finished` */
@@ -177,7 +178,6 @@ struct builder *builder_new(struct event_base *main_base)
 {
     struct builder *builder = xcalloc(1, sizeof *builder);
     pthread_condattr_t attr;
-    sigset_t all, old;
 
     pthread_mutex_init(&builder->lock, NULL);
     pthread_condattr_init(&attr);
@@ -191,14 +191,19 @@ struct builder *builder_new(struct event_base *main_base)
     builder->finished_event =
         event_new(main_base, builder->finished_fd, EV_READ | EV_PERSIST, on_finished, builder);
     event_add(builder->finished_event, NULL);
+    return builder;
+}
 
+void builder_start(struct builder *builder)
+{
+    sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are main's */
     if (pthread_create(&builder->thread, NULL, builder_main, builder))
         abort();
     pthread_setname_np(builder->thread, "builder");
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return builder;
+    builder->started = true;
 }
 
 void builder_free(struct builder *builder)
@@ -209,7 +214,8 @@ void builder_free(struct builder *builder)
     builder->stopping = true;
     pthread_cond_signal(&builder->wake);
     pthread_mutex_unlock(&builder->lock);
-    pthread_join(builder->thread, NULL);
+    if (builder->started)
+        pthread_join(builder->thread, NULL);
     deliver(builder);
     /* What those callbacks posted: the caller is the only thread now and stands in for the builder. */
     for (struct job *job; (job = queue_take(&builder->jobs)); deliver(builder))

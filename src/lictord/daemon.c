@@ -453,6 +453,7 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
         runner_attach(daemon->runner, daemon->base,
                       &(struct runner_hooks){on_action_result, on_runner_gone, daemon});
         start_view(daemon);
+        builder_start(daemon->builder);
         if (start_clients(daemon, err) || start_role(daemon, err) ||
             start_server(daemon, listens, daemon->inspect_from, err))
             result = -1;

@@ -40,6 +40,7 @@ static void jobs_run_and_report(void **state)
     (void)state;
     struct order order = {.base = event_base_new()};
     struct builder *builder = builder_new(order.base);
+    builder_start(builder);
     for (int i = 0; i < JOBS; i++)
         builder_post(builder, run_one, one_done, &order);
     event_base_dispatch(order.base);
@@ -75,6 +76,7 @@ static void ticks_come_while_idle(void **state)
     (void)state;
     struct tick tick = {.base = event_base_new()};
     tick.builder = builder_new(tick.base);
+    builder_start(tick.builder);
     nstime start = clock_boot();
     builder_every(tick.builder, 20 * NS_PER_MS, on_tick, &tick);
     event_base_dispatch(tick.base);
@@ -141,6 +143,7 @@ static void readers_see_only_live_values(void **state)
     pthread_t threads[READERS];
     struct event_base *base = event_base_new();
     struct builder *builder = builder_new(base);
+    builder_start(builder);
     atomic_store(&published, new_value(0));
     for (int i = 0; i < READERS; i++)
         pthread_create(&threads[i], NULL, reader, NULL);
