@@ -34,6 +34,7 @@ struct consul_response {
     bool known_leader; /* X-Consul-KnownLeader */
     int64_t last_contact_ms;
     bool filtered_by_acl; /* X-Consul-Results-Filtered-By-ACLs: true (1.11+) */
+    int64_t date;         /* the agent's clock: seconds since 1970; 0: not told */
     struct buf *body;     /* may be stolen (buf_steal, or swap) by the callback: no copy for the builder */
     nstime
         started; /* CLOCK_BOOTTIME when the request was handed to libcurl, before anything was sent: a lease

@@ -24,6 +24,7 @@ struct control_view {
     struct catalog *catalog; /* builder thread only: through jobs */
     struct action_engine *actions;
     struct consul_client *watch_client, *election_client;
+    unsigned connections; /* to Consul, that the clients above may have */
     nstime started;
     /* Of main's loop, since the start: the most CPU time that one turn took, and the latest that a timer
      * fired. */

@@ -99,7 +99,7 @@ void role_primary(const struct role *role, struct role_primary *out);
 size_t role_members(const struct role *role, struct role_member *out, size_t max);
 /* {"role":"starting|standby|acquiring|waiting-out|primary|paused|handing-over|handover-unknown|stopped",
  * "may_act":..,"epoch":..,"lease_left_ms":.. (null: no election),"ready":..,"reason":"...","session":"...",
- * "primary":{"node","instance","address","epoch","self"} or null,
+ * "primary":{"node","instance","address","epoch","self","lease_ms" (with an election)} or null,
  * "members":[{"node","instance","address","ready","reason","primary","self"}],
  * "paused":{"who","why","at","until" (null: none)} or null} */
 json_t *role_status(const struct role *role);

@@ -161,6 +161,7 @@ static void finish(struct consul_request *request, CURLcode code)
         response->known_leader = request->head.known_leader;
         response->last_contact_ms = request->head.last_contact_ms;
         response->filtered_by_acl = request->head.filtered_by_acl;
+        response->date = request->head.date;
         if (status == 200 || status == 404)
             response->index = request->head.index;
         if (status != 200) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 struct slice {
     const char *at;
@@ -38,6 +39,20 @@ static uint64_t number(struct slice text)
     return value;
 }
 
+/* The preferred form of HTTP (RFC 9110 section 5.6.7), which Go writes. */
+static int64_t date(struct slice text)
+{
+    static const char format[] = "%a, %d %b %Y %H:%M:%S GMT";
+    char copy[40];
+    struct tm tm = {0};
+    if (text.len >= sizeof copy)
+        return 0;
+    memcpy(copy, text.at, text.len);
+    copy[text.len] = '\0';
+    const char *end = strptime(copy, format, &tm);
+    return end && *end == '\0' ? (int64_t)timegm(&tm) : 0;
+}
+
 int reply_header(struct reply_head *head, const char *line, size_t len)
 {
     if (len > REPLY_HEAD_MAX - head->octets)
@@ -64,6 +79,8 @@ int reply_header(struct reply_head *head, const char *line, size_t len)
         head->last_contact_ms = ms <= INT64_MAX ? (int64_t)ms : INT64_MAX;
     } else if (equals(name, "X-Consul-Results-Filtered-By-ACLs")) {
         head->filtered_by_acl = equals(value, "true");
+    } else if (equals(name, "Date")) {
+        head->date = date(value);
     }
     return 0;
 }

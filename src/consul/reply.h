@@ -13,6 +13,7 @@ struct reply_head {
     bool known_leader;
     int64_t last_contact_ms;
     bool filtered_by_acl;
+    int64_t date;  /* seconds since 1970; 0: absent or malformed */
     size_t octets; /* seen so far */
 };
 

@@ -50,6 +50,14 @@ static void on_reload(void *arg, const char *error)
     done(arg, "reload", error);
 }
 
+static void on_doctor(void *arg, json_t *result, const char *error)
+{
+    if (error)
+        call_fail(arg, error);
+    else
+        call_reply(arg, document_text(result));
+}
+
 /* The verbs that are about the election. */
 static void elect(struct control *control, const struct request *request, struct call *call)
 {
@@ -106,6 +114,9 @@ static void on_call(void *arg, const struct request *request, struct call *call)
         log_info("control: reload");
         control->view.reload(control->view.arg, on_reload, call);
         break;
+    case VERB_DOCTOR:
+        doctor_examine(control->doctor, control->view.config, on_doctor, call);
+        break;
     case VERBS:
         break;
     }
@@ -157,6 +168,17 @@ struct control *control_new(const struct control_view *view, struct err *err)
 {
     struct control *control = xcalloc(1, sizeof(*control));
     control->view = *view;
+    control->doctor = doctor_new(&(struct doctor_view){.base = view->base,
+                                                       .builder = view->builder,
+                                                       .slot = view->slot,
+                                                       .consul = &view->config->consul,
+                                                       .role = view->role,
+                                                       .watch = view->watch,
+                                                       .connections = view->connections,
+                                                       .longest_turn = view->longest_turn,
+                                                       .zones = view->zones,
+                                                       .not_ready = view->not_ready,
+                                                       .arg = view->arg});
     control->socket = control_socket_new(view->base, view->config->control, on_call, control, err);
     if (!control->socket) {
         control_free(control);
@@ -185,6 +207,7 @@ void control_free(struct control *control)
         event_free(control->refresh);
     if (control->counting)
         control->counting->control = NULL;
+    doctor_free(control->doctor);
     admin_free(control->admin);
     control_socket_free(control->socket);
     free(control);

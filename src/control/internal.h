@@ -3,6 +3,7 @@
 
 #include "control/request.h"
 #include "lictor/control.h"
+#include "lictor/doctor.h"
 
 /* Counts of the view, which only the builder may read: fetched once a second. */
 struct view_counts {
@@ -14,6 +15,7 @@ struct control {
     struct control_view view;
     struct control_socket *socket;
     struct admin *admin;
+    struct doctor *doctor;
     struct event *refresh;
     struct view_counts counts;
     struct counts_job *counting; /* under way; NULL: none */

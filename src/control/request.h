@@ -27,7 +27,8 @@
     VERB(RESIGN, "resign", NULL) \
     VERB(PAUSE, "pause", "reason") \
     VERB(RESUME, "resume", NULL) \
-    VERB(RELOAD, "reload", NULL)
+    VERB(RELOAD, "reload", NULL) \
+    VERB(DOCTOR, "doctor", NULL)
 
 enum verb {
 #define VERB(id, name, argument) VERB_##id,

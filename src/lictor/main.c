@@ -24,6 +24,7 @@ static const char usage[] =
     "  pause [REASON]   nobody takes over by itself, but for the last primary; --for DURATION ends it\n"
     "  resume           ends a pause\n"
     "  reload           reads the configuration and the zone files again: all of it or nothing\n"
+    "  doctor           looks for what is wrong or will go wrong: Consul, rights, lease, DNS, system\n"
     "\n"
     "  --control PATH   socket of the instance (default $LICTOR_CONTROL, or " DEFAULT_CONTROL ")\n"
     "  --json           the result as JSON\n"
@@ -31,19 +32,28 @@ static const char usage[] =
     "  --watch          with status: again each second, until Ctrl-C\n"
     "  --version, --help\n"
     "\n"
-    "The exit status is 0 only on success.\n";
+    "The exit status is 0 only on success; of doctor, when it finds no fault.\n";
+
+/* Warnings are advice, and a monitoring system asks each minute: they leave the exit status 0. */
+static bool no_faults(const json_t *result)
+{
+    const json_t *faults = json_object_get(result, "faults");
+    return json_is_integer(faults) && json_integer_value(faults) == 0;
+}
 
 static const struct verb {
     const char *name;
     const char *argument; /* NULL: takes none */
     show_fn *show;
-    int seconds; /* how long to wait: a reload loads every zone */
+    int seconds;                        /* how long to wait: a reload loads every zone */
+    bool (*good)(const json_t *result); /* is the exit status 0? NULL: whenever there is a result */
 } verbs[] = {
-    {"status", NULL, show_status, 10},       {"why", NULL, show_why, 10},
-    {"services", "NAME", show_services, 10}, {"zones", NULL, show_zones, 10},
-    {"actions", NULL, show_actions, 10},     {"handover", "NODE", show_done, 12},
-    {"resign", NULL, show_done, 12},         {"pause", "REASON", show_done, 10},
-    {"resume", NULL, show_done, 10},         {"reload", NULL, show_done, 60},
+    {"status", NULL, show_status, 10, NULL},       {"why", NULL, show_why, 10, NULL},
+    {"services", "NAME", show_services, 10, NULL}, {"zones", NULL, show_zones, 10, NULL},
+    {"actions", NULL, show_actions, 10, NULL},     {"handover", "NODE", show_done, 12, NULL},
+    {"resign", NULL, show_done, 12, NULL},         {"pause", "REASON", show_done, 10, NULL},
+    {"resume", NULL, show_done, 10, NULL},         {"reload", NULL, show_done, 60, NULL},
+    {"doctor", NULL, show_doctor, 10, no_faults},
 };
 
 static const struct option options[] = {
@@ -99,6 +109,8 @@ static int run(const char *control, const struct verb *verb, const struct client
         json_t *result = client_ask(control, verb->name, args, verb->seconds, &error);
         if (result) {
             int code = print(result, verb, json, watch);
+            if (verb->good && !verb->good(result))
+                code = EXIT_FAILURE;
             json_decref(result);
             if (!watch || code != EXIT_SUCCESS)
                 return code;

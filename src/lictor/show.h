@@ -8,4 +8,4 @@
 
 typedef void show_fn(const json_t *result, bool colour, struct buf *out);
 
-show_fn show_status, show_why, show_services, show_zones, show_actions, show_done;
+show_fn show_status, show_why, show_services, show_zones, show_actions, show_doctor, show_done;

@@ -338,6 +338,8 @@ static int start_control(struct daemon *daemon, struct err *err)
         .actions = daemon->actions,
         .watch_client = daemon->watch_client,
         .election_client = daemon->election_client,
+        .connections = (daemon->watch_client ? WATCH_CONNECTIONS : 0) +
+                       (daemon->election_client ? ELECTION_CONNECTIONS : 0),
         .started = daemon->started,
         .longest_turn = control_longest_turn,
         .worst_lateness = control_lateness,

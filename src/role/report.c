@@ -248,6 +248,8 @@ json_t *role_status(const struct role *role)
         json_object_set_new(holder, "address", json_string(primary.address));
         json_object_set_new(holder, "epoch", json_integer((json_int_t)primary.epoch));
         json_object_set_new(holder, "self", json_boolean(primary.self));
+        if (role->client != NULL)
+            json_object_set_new(holder, "lease_ms", json_integer(role->leader.election.lease / NS_PER_MS));
     }
     json_object_set_new(status, "primary", holder);
     json_t *members = json_array();

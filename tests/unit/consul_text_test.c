@@ -205,6 +205,9 @@ static void test_headers(void **state)
          {.index = 7, .filtered_by_acl = true}},
         {"HTTP/1.1 100 Continue\nX-Consul-Index: 9\nHTTP/1.1 200 OK\nX-Consul-Knownleader: TRUE",
          {.known_leader = true}},
+        {"Date: Sat, 21 Nov 2026 21:33:07 GMT\r", {.date = 1795296787}},
+        {"Date: Sat, 21 Nov 2026 21:33:07 GMT+1", {0}},
+        {"Date: 1795296787", {0}},
         {"X-Consul-Index: -1", {0}},
         {"X-Consul-Index: 12x", {0}},
         {"X-Consul-Index: 1 2", {0}},
@@ -226,6 +229,7 @@ static void test_headers(void **state)
         assert_int_equal(head.known_leader, table[i].expected.known_leader);
         assert_true(head.last_contact_ms == table[i].expected.last_contact_ms);
         assert_int_equal(head.filtered_by_acl, table[i].expected.filtered_by_acl);
+        assert_true(head.date == table[i].expected.date);
     }
     struct reply_head head = {0};
     char line[1024];

@@ -1,0 +1,56 @@
+/* The findings of `lictor doctor`. */
+#include "show.h"
+
+#include "table.h"
+
+#include <string.h>
+
+static const char *text(const json_t *object, const char *member)
+{
+    const char *value = json_string_value(json_object_get(object, member));
+    return value ? value : "";
+}
+
+static enum tone tone_of(const char *level)
+{
+    static const struct {
+        const char *level;
+        enum tone tone;
+    } tones[] = {{"ok", GOOD}, {"note", PLAIN}, {"warn", WARN}, {"fault", BAD}};
+    for (size_t i = 0; i < sizeof(tones) / sizeof(*tones); i++)
+        if (strcmp(level, tones[i].level) == 0)
+            return tones[i].tone;
+    return BAD;
+}
+
+static void put_advice(struct table *table, const char *head, const char *advice)
+{
+    if (!advice[0])
+        return;
+    table_put(table, PLAIN, "");
+    table_put(table, PLAIN, "");
+    table_printf(table, DIM, "%s: %s", head, advice);
+}
+
+void show_doctor(const json_t *result, bool colour, struct buf *out)
+{
+    struct table table;
+    const json_t *finding;
+    size_t i;
+    table_init(&table, 3, colour);
+    json_array_foreach(json_object_get(result, "findings"), i, finding)
+    {
+        const char *level = text(finding, "level");
+        table_put(&table, tone_of(level), level);
+        table_put(&table, PLAIN, text(finding, "check"));
+        table_put(&table, tone_of(level) == GOOD ? PLAIN : BOLD, text(finding, "what"));
+        put_advice(&table, "why", text(finding, "why"));
+        put_advice(&table, "do", text(finding, "do"));
+    }
+    table_print(&table, 0, out);
+    table_free(&table);
+    buf_printf(out, "\n%lld faults, %lld warnings, %lld notes\n",
+               (long long)json_integer_value(json_object_get(result, "faults")),
+               (long long)json_integer_value(json_object_get(result, "warnings")),
+               (long long)json_integer_value(json_object_get(result, "notes")));
+}
