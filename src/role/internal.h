@@ -162,7 +162,6 @@ void role_fatal(struct role *role, const char *reason);
 
 /* presence.c */
 void presence_start(struct role *role);
-void presence_session_lost(struct role *role, const char *why);
 void presence_check_session(struct role *role);
 void presence_stop(struct role *role);
 

@@ -193,6 +193,36 @@ static void old_session_came(struct role *role, struct consul_response *response
     }
 }
 
+static void session_lost(struct role *role, const char *why)
+{
+    log_warn("election: the session is lost: %s; making a new one", why);
+    evtimer_del(role->renew_timer);
+    role_feed(role, &(struct election_event){.kind = ELECTION_SESSION_LOST});
+    role->old_session[0] = '\0';
+    if (role->presence != PRESENCE_NONE)
+        enter(role, PRESENCE_REGISTER);
+}
+
+/* The second look, which waits until the leader has applied its log. */
+static void session_info_came(struct role *role, struct consul_response *response, uint64_t tag)
+{
+    (void)tag;
+    role->renewing = false;
+    if (role->presence == PRESENCE_NONE || role->election.session[0] == '\0')
+        return;
+    json_t *list = response->status == 200 ? consul_json(response->body, NULL) : NULL;
+    bool known = json_array_size(list) > 0, answered = json_is_array(list);
+    json_decref(list);
+    if (answered)
+        report_works(role, "looking for the session");
+    else
+        report_error(role, "looking for the session", response);
+    if (answered && !known)
+        session_lost(role, "Consul does not know our session any more");
+    else
+        role_after(role->renew_timer, 200 * NS_PER_MS);
+}
+
 static void renewed(struct role *role, struct consul_response *response, uint64_t tag)
 {
     (void)tag;
@@ -204,7 +234,11 @@ static void renewed(struct role *role, struct consul_response *response, uint64_
         role_after(role->renew_timer, ROLE_RENEW - consul_backoff(0, 0));
         role_feed(role, &(struct election_event){.kind = ELECTION_SESSION_ALIVE});
     } else if (response->status == 404) {
-        presence_session_lost(role, "Consul does not know our session any more");
+        /* A leader that has just begun may say so before it has applied its log. Believing it would leave
+         * the lock to a session that lives on with nobody behind it, until its TTL ends it. */
+        role->renewing = true;
+        call_send(role, "GET", consul_path("/v1/session/info/", role->election.session, "consistent"), NULL,
+                  NS_PER_S, session_info_came, 0);
     } else {
         report_error(role, "renewing the session", response);
         role_after(role->renew_timer, 500 * NS_PER_MS);
@@ -246,18 +280,6 @@ static void session_created(struct role *role, struct consul_response *response,
     role->member_written = NULL;
     role_after(role->renew_timer, ROLE_RENEW);
     role_feed_session(role, ELECTION_SESSION, session);
-}
-
-void presence_session_lost(struct role *role, const char *why)
-{
-    if (role->presence == PRESENCE_NONE)
-        return;
-    log_warn("election: the session is lost: %s; making a new one", why);
-    evtimer_del(role->renew_timer);
-    role_feed(role, &(struct election_event){.kind = ELECTION_SESSION_LOST});
-    role->old_session[0] = '\0';
-    if (role->presence != PRESENCE_NONE)
-        enter(role, PRESENCE_REGISTER);
 }
 
 static void go_on(struct role *role)

@@ -13,10 +13,13 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 class Proxy:
     """mode decides what happens to each reply; changing it cuts every connection, so that it is felt at once."""
 
-    def __init__(self, consul, delay=None):
-        """delay: called with each path once Consul has answered; gives the seconds by which the reply comes late."""
+    def __init__(self, consul, delay=None, reply=None):
+        """delay: called with each path once Consul has answered; gives the seconds by which the reply comes late.
+
+        reply: called with each path before Consul is asked; gives (status, body) in its place, or None."""
         self.consul = consul
         self.delay = delay
+        self.reply = reply
         self.served = 0  # replies spoiled in the present mode
         self._mode = "pass"
         self._open = set()
@@ -92,7 +95,10 @@ class Proxy:
             upstream.close()
 
     def _serve(self, handler):
-        status, headers, body = self._ask(handler)
+        instead = self.reply and self.reply(handler.path)
+        if instead:
+            handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        status, headers, body = (instead[0], [], instead[1]) if instead else self._ask(handler)
         if self.delay:
             time.sleep(self.delay(handler.path))
         mode = self._mode  # as it is when the reply leaves: blocking queries wait long

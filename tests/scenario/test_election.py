@@ -11,6 +11,7 @@ import pytest
 
 from lib.dnsq import EDE_NOT_AUTHORITATIVE, ask
 from lib.lictord import Lictord, primary_of
+from lib.proxy import Proxy
 from lib.wait import stays, until
 
 LEASE = 2.0
@@ -280,6 +281,24 @@ def test_lost_session_is_seen(pair):
         entry, = primary.consul.get("/v1/kv/lictor/default/leader")
         primary.consul.put(f"/v1/session/destroy/{entry['Session']}")
         until(lambda: any(d.is_primary() and d.epoch() > epoch for d in (primary, standby)), timeout=15)
+
+
+def test_a_renewal_that_knows_no_session_is_looked_into(web, tmp_path, zone_file):
+    """A leader that has just begun answers 404 before it has applied its log. Believing it would leave the lock to a session
+    that lives on with nobody behind it."""
+    forget = []
+
+    def reply(path):
+        if forget and path.startswith("/v1/session/renew/"):
+            return forget.pop()
+    proxy = Proxy(web, reply=reply)
+    daemon = Lictord(tmp_path, web, election={}, zones={"example.org": zone_file}, consul_settings={"address": proxy.url})
+    until(daemon.is_primary)
+    epoch, session = daemon.epoch(), daemon.role_status()["session"]
+    forget.append((404, b"Session id not found"))
+    until(lambda: not forget, timeout=10)
+    stays(lambda: daemon.is_primary() and daemon.epoch() == epoch and daemon.role_status()["session"] == session, 3)
+    proxy.close()
 
 
 def test_deleted_key_is_seen(pair):
