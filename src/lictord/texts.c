@@ -152,7 +152,9 @@ static void add_zone(void *arg, const char *apex, const char *line)
 {
     struct texts *texts = arg;
     struct zone_line *z = xmalloc(sizeof *z);
-    *z = (struct zone_line){texts->zones, xasprintf("%s%szone", apex, apex[0] ? "." : ""), xstrdup(line)};
+    *z = (struct zone_line){
+        texts->zones, xasprintf("%s%szone", strcmp(apex, ".") ? apex : "", strcmp(apex, ".") ? "." : ""),
+        xstrdup(line)};
     texts->zones = z;
 }
 

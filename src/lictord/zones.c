@@ -1,5 +1,6 @@
 #include "zones.h"
 
+#include "base/siphash.h"
 #include "lictor/log.h"
 #include "lictor/statefile.h"
 #include "lictor/utf8.h"
@@ -7,6 +8,7 @@
 #include "lictor/zonefile.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +16,8 @@
 
 #define KIND    "zone"
 #define VERSION 1
+/* Octets of a state file's name before its hash and suffixes (at most 255 together, NAME_MAX). */
+#define STATE_NAME_MAX 200
 
 enum source { SOURCE_NONE, SOURCE_FILE, SOURCE_SAVED };
 
@@ -22,7 +26,7 @@ struct hosted {
     struct hosted *next;
     struct zone_state state; /* published with the zone: lives as long as the process */
     uint8_t apex[NAME_MAX_WIRE];
-    char *text;  /* the apex, without the trailing dot */
+    char *text;  /* the apex, without the trailing dot; the root is "." */
     char *file;  /* its zone file */
     char *saved; /* its state file */
     bool configured;
@@ -243,15 +247,25 @@ static void finish_apply(void *arg)
     free_load(load);
 }
 
-/* A state file's name: the apex, with what a path would take for its own replaced (RFC 2317 zones have a
- * '/'). */
+/* A state file's name: the apex, with what would be a path escaped (RFC 2317 zones have a '/'), and its hash
+ * in place of an end that no file name has room for. */
 static char *state_path(const struct hosted_zones *zones, const char *text)
 {
-    char *path = xasprintf("%s/%s.zone", zones->folder, text[0] ? text : "@root");
-    for (char *p = path + strlen(zones->folder) + 1; *p; p++)
-        if (*p == '/' || (*p == '.' && p[-1] == '/'))
-            *p = '%';
-    return path;
+    static const uint64_t key[2]; /* the names are the operator's: nobody else chooses them */
+    struct buf path = {0};
+    buf_printf(&path, "%s/", zones->folder);
+    size_t start = path.len;
+    for (const char *p = text; *p; p++)
+        if (*p == '/' || *p == '%' || (*p == '.' && p == text)) /* the last is the root */
+            buf_printf(&path, "%%%02x", (unsigned char)*p);
+        else
+            buf_append(&path, p, 1);
+    if (path.len - start > STATE_NAME_MAX) {
+        path.len = start + STATE_NAME_MAX;
+        buf_printf(&path, "%%%016" PRIx64, siphash(text, strlen(text), key));
+    }
+    buf_puts(&path, ".zone");
+    return buf_steal(&path);
 }
 
 static struct hosted *find_or_add(struct hosted_zones *zones, const uint8_t *apex)
@@ -264,7 +278,8 @@ static struct hosted *find_or_add(struct hosted_zones *zones, const uint8_t *ape
     struct hosted *zone = xcalloc(1, sizeof *zone);
     name_lower(apex, zone->apex);
     name_to_text(apex, text);
-    text[strlen(text) - 1] = 0;
+    if (text[1])
+        text[strlen(text) - 1] = 0;
     zone->text = xstrdup(text);
     zone->saved = state_path(zones, text);
     atomic_init(&zone->state.stale_from, NS_NEVER);

@@ -35,8 +35,8 @@ void hosted_zones_drop(struct hosted_load *load);
 
 /* For control_view.zones. Main. */
 json_t *hosted_zones_status(const struct hosted_zones *zones);
-/* Calls visit for each zone: apex in text form without the trailing dot, and one line about it, empty
- * for one that is not configured any more. Main. */
+/* Calls visit for each zone: apex in text form without the trailing dot (the root: "."), and one line about
+ * it, empty for one that is not configured any more. Main. */
 void hosted_zones_each(const struct hosted_zones *zones,
                        void (*visit)(void *arg, const char *apex, const char *line), void *arg);
 /* The first zone that has no content at all: its apex text, or NULL. Main. */

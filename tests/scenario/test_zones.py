@@ -131,3 +131,23 @@ def test_shipped_zones_load(tmp_path):
     for zone in zones:
         reply = daemon.ask(zone, "SOA")
         assert reply.rcode == "NOERROR" and reply.aa and reply.records("SOA"), zone
+
+
+def test_any_name_has_content_to_restart_from(tmp_path):
+    """Names that would be paths, look alike as file names, or are longer than a file name may be."""
+    long = ".".join(["a" * 63] * 3)
+    names = [".", "0/25.2.0.192.in-addr.arpa", "a%b.test", "a/b.test", "a%2fb.test", "_x.test", long + "." + "a" * 59, long + "." + "a" * 58 + "b"]
+    files = {}
+    for number, name in enumerate(names):
+        files[name] = tmp_path / f"zone{number}"
+        files[name].write_text(f'$TTL 60\n@ SOA a. b. 1 2 3 4 5\n@ NS a.\n@ TXT "{number}"\n')
+    daemon = Lictord(tmp_path, zones=files)
+    assert not daemon.logged("not saved"), daemon.tail()
+    assert "." in [zone["zone"] for zone in json.loads(daemon.command("zones", "--json", check=True).stdout)]
+    daemon.stop()
+    for file in files.values():
+        file.write_text("broken (")
+    daemon.start()
+    for number, name in enumerate(names):
+        assert daemon.ask(name.rstrip(".") + ".", "TXT").texts() == [str(number)], name
+    daemon.stop()
