@@ -45,7 +45,8 @@ class ProcessDied(AssertionError):
 
 # Below the kernel's range for outgoing connections (32768 and up), so that no client socket takes one in between.
 _candidates = itertools.cycle(range(20000, 32000))
-for _ in range(os.getpid() * 37 % 12000):
+# Test processes that run at once have neighbouring ids: they begin far apart.
+for _ in range(os.getpid() * 2003 % 12000):
     next(_candidates)
 
 
