@@ -257,11 +257,13 @@ struct election {
     nstime wait_until; /* end of the wait-out */
     bool spared;       /* from the wait-out, by a clean marker */
     bool told;         /* PROMOTED was said, DEMOTED not yet */
+    nstime proven;     /* start of the newest request that showed the lock to be ours in this reign */
     nstime deadline;   /* of the lease */
     nstime trust_from; /* requests started before it prove nothing (any more) */
     nstime voided;     /* the lease was voided at this instant and no confirmation came since; 0: no */
     enum election_reason void_reason;
-    bool written; /* our value with our epoch is in the key */
+    bool index_doubted; /* the reign began at an index that may be a restored one, and so may the epoch */
+    bool written;       /* our value with our epoch is in the key */
     bool writing, first_write;
     nstime written_at, write_at;
     nstime value_lease;                       /* that the key's value names */

@@ -78,11 +78,20 @@ static void open_gate(struct step *s, enum election_reason reason)
 static void open_if_due(struct step *s)
 {
     struct election *e = s->e;
-    if (e->state == ELECTION_WAITING_OUT && e->written && s->now >= e->wait_until && s->now < e->deadline)
+    /* The confirmation that opens begins after the wait: an older one may be from before a `snapshot restore`
+     * that gave the lock back to a holder whose lease never ran out. */
+    bool waited = e->spared || e->proven >= e->wait_until || MUTATED(NO_WAIT_OUT);
+    if (e->state == ELECTION_WAITING_OUT && e->written && waited && s->now < e->deadline)
         open_gate(s, e->spared ? ELECTION_WHY_MARKER : ELECTION_WHY_WAITED_OUT);
     else if (e->state == ELECTION_PAUSED && s->now < e->deadline)
         open_gate(s,
                   e->reason == ELECTION_WHY_HANDOVER_REFUSED ? ELECTION_WHY_REOPENED : ELECTION_WHY_RESUMED);
+}
+
+/* The lock was ours at some instant not before the request's start; only that one is certain. */
+static nstime lease_end(const struct election *e, const struct election_read *read)
+{
+    return (MUTATED(DEADLINE_FROM_REPLY) ? read->finished : read->started) + e->config.lease;
 }
 
 /* We hold the lock since `since` (our own view; the wait counts from it). read: the read that showed it, or
@@ -95,9 +104,11 @@ void begin_reign(struct step *s, const struct election_read *read, nstime since,
     e->create_index = create_index;
     e->modify_index = modify_index;
     e->held_from = since;
+    e->proven = read != NULL ? read->started : s->event->result.started;
+    e->index_doubted = read != NULL && !spared;
     e->spared = spared;
-    e->wait_until = spared ? since : since + election_wait_out(e, since);
-    e->deadline = read != NULL && read->started >= e->trust_from ? read->started + e->config.lease : 0;
+    e->wait_until = spared || MUTATED(NO_WAIT_OUT) ? since : since + election_wait_out(e, since);
+    e->deadline = read != NULL && read->started >= e->trust_from ? lease_end(e, read) : 0;
     e->voided = 0;
     if (modify_index > e->epoch_seen)
         e->epoch_seen = modify_index;
@@ -111,7 +122,8 @@ void begin_reign(struct step *s, const struct election_read *read, nstime since,
     e->seen.free = false;
     copy_id(e->holder.session, e->session);
     e->holder.epoch = 0;
-    enter(s, ELECTION_WAITING_OUT, read == NULL ? ELECTION_WHY_WAITING_OUT : ELECTION_WHY_HANDED_TO_US);
+    bool handed = read != NULL && !election_holds(e);
+    enter(s, ELECTION_WAITING_OUT, handed ? ELECTION_WHY_HANDED_TO_US : ELECTION_WHY_WAITING_OUT);
     write_value(s);
     confirm_now(s);
 }
@@ -119,7 +131,8 @@ void begin_reign(struct step *s, const struct election_read *read, nstime since,
 void lose(struct step *s, enum election_reason reason)
 {
     struct election *e = s->e;
-    bool yielding = e->state == ELECTION_QUIESCING || e->state == ELECTION_RESOLVING;
+    bool yielding = e->state == ELECTION_QUIESCING || e->state == ELECTION_RESOLVING ||
+                    (e->state == ELECTION_RELEASING && e->reason != ELECTION_WHY_UNFIT);
     /* A dead session explains the loss. If it lives, somebody took the lock away from under it. */
     if (e->session[0] != '\0') {
         e->session_doubted = e->suspicion = true;
@@ -135,6 +148,21 @@ void lose(struct step *s, enum election_reason reason)
     follow(s, reason);
 }
 
+/* Raft's index only grows, even through a restore, and no epoch is above it when it is taken. So what we
+ * write in this reign has an index above every epoch before; what we read may not. True: there is a new epoch
+ * to be written. */
+static bool renew_epoch(struct election *e, uint64_t written_index)
+{
+    bool doubted = e->index_doubted;
+    e->index_doubted = false;
+    if (!doubted || written_index < e->epoch)
+        return false;
+    if (written_index > e->epoch_seen)
+        e->epoch_seen = written_index;
+    e->epoch = ++e->epoch_seen;
+    return true;
+}
+
 /* The key was written while we hold it. By us, and the answer was lost; or by somebody else. A handed-over
  * identity with epoch 0 and our name means that we lost the lock and were given it back between two reads:
  * that is a new reign, with a new epoch. */
@@ -148,8 +176,12 @@ static void mind_value(struct step *s, const struct election_read *read)
     bool ours = value->readable && same_id(value->instance, e->config.instance);
     if (ours && value->epoch == e->epoch) {
         e->modify_index = read->modify_index;
-        e->written = true;
         e->first_write = false;
+        if (renew_epoch(e, read->modify_index)) {
+            write_value(s);
+            return;
+        }
+        e->written = true;
         e->write_at = NS_NEVER;
         return;
     }
@@ -182,8 +214,15 @@ void holding_read(struct step *s)
             stand_if_free(s);
         return;
     }
+    /* In a lease without news another one may have acted, though this read shows nothing of it: a `snapshot
+     * restore` brings our hold back as it was. So it is a new reign, with its own wait and epoch. */
+    if (read->started - e->proven > e->config.lease && e->state != ELECTION_QUIESCING) {
+        begin_reign(s, read, read->finished, read->create_index, read->modify_index, false);
+        return;
+    }
+    e->proven = later(e->proven, read->started);
     if (read->started >= e->trust_from) {
-        e->deadline = later(e->deadline, read->started + e->config.lease);
+        e->deadline = later(e->deadline, lease_end(e, read));
         e->voided = 0;
     }
     mind_value(s, read);
@@ -193,6 +232,8 @@ void holding_read(struct step *s)
 void holding_timer(struct step *s)
 {
     struct election *e = s->e;
+    if (e->state == ELECTION_WAITING_OUT && s->now >= e->wait_until && e->confirmed_at < e->wait_until)
+        e->confirm_at = s->now;
     if (s->now >= e->confirm_at && e->confirms_in_flight < 2)
         confirm_now(s);
     if (s->now >= e->write_at && !e->writing && e->state != ELECTION_QUIESCING)
@@ -206,10 +247,15 @@ void holding_written(struct step *s)
     const struct election_result *result = &s->event->result;
     switch (result->outcome) {
     case ELECTION_DONE:
-        e->written = true;
         e->first_write = false;
         e->written_at = result->finished;
         e->modify_index = result->modify_index;
+        if (renew_epoch(e, result->modify_index)) {
+            if (e->state != ELECTION_QUIESCING)
+                write_value(s);
+            break;
+        }
+        e->written = true;
         e->holder.epoch = e->epoch;
         break;
     case ELECTION_BEHIND:

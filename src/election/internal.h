@@ -1,6 +1,8 @@
 /* Between the files of election/: one step in progress, and the moves that several handlers make. */
 #pragma once
 
+#include "mutation.h"
+
 #include "lictor/election.h"
 
 struct step {

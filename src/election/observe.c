@@ -33,7 +33,8 @@ nstime longest_lease(const struct election *e, nstime now)
     nstime longest = e->config.lease;
     for (size_t i = 0; i < ELECTION_LEASES; i++)
         /* A minute is not below the limit of a lease, so a forgotten lease cannot run any more. */
-        if (e->leases[i].length > longest && now - e->leases[i].at <= ELECTION_LEASE_LIMIT)
+        if (e->leases[i].length > longest && now - e->leases[i].at <= ELECTION_LEASE_LIMIT &&
+            !MUTATED(OWN_LEASE_ONLY))
             longest = e->leases[i].length;
     return longest;
 }
@@ -65,6 +66,8 @@ void note_election(struct election *e, nstime at)
 static bool marker_counts(const struct election *e, const struct election_read *read)
 {
     const struct election_value *value = &read->value;
+    if (MUTATED(MARKER_FROM_ANYONE))
+        return value->readable && value->marker;
     return value->readable && value->marker && e->seen.started != 0 &&
            read->started - e->seen.since >= longest_lease(e, read->finished) &&
            e->holder.session[0] != '\0' && same_id(e->holder.session, value->marker_session) &&
@@ -96,8 +99,12 @@ enum sight observe(struct election *e, const struct election_read *read)
     if (held) {
         /* A hand-over on purpose is no election: it must not widen the check. */
         if (e->holder.session[0] != '\0' && !same_id(e->holder.session, read->session) &&
-            !(read->value.readable && read->value.marker))
+            !(read->value.readable && read->value.marker)) {
             note_election(e, read->finished);
+            /* It has to wait out the one before. Should it seem to leave a marker earlier, then it is one
+             * that a restore brought back, and the one before may still act. */
+            e->seen.since = read->finished;
+        }
         copy_id(e->holder.session, read->session);
         e->holder.epoch = read->value.readable ? read->value.epoch : 0;
     }

@@ -150,7 +150,8 @@ void acquiring_acquired(struct step *s)
          * counts as it did then. */
         if (e->holder.session[0] != '\0' && !e->spared && !same_id(e->holder.session, e->session))
             note_election(e, result->finished);
-        begin_reign(s, NULL, result->finished, result->create_index, result->modify_index, e->spared);
+        nstime since = MUTATED(WAIT_FROM_READ) ? e->seen.started : result->finished;
+        begin_reign(s, NULL, since, result->create_index, result->modify_index, e->spared);
         return;
     }
     /* An unknown fate shows in the next read; ask at once. */

@@ -29,7 +29,9 @@ void holding_give_up(struct step *s)
  * may still act. Destroying the session frees the lock without one. */
 void waiting_give_up(struct step *s)
 {
-    if (s->event->kind == ELECTION_HANDOVER)
+    if (MUTATED(MARKER_IN_WAIT_OUT) && s->e->state == ELECTION_WAITING_OUT)
+        holding_give_up(s);
+    else if (s->event->kind == ELECTION_HANDOVER)
         order(s, ELECTION_GIVEN_UP, ELECTION_WHY_NOT_PRIMARY);
     else
         end(s, ELECTION_WHY_STOPPED);
@@ -83,7 +85,8 @@ void releasing_released(struct step *s)
         follow(s, ELECTION_WHY_UNFIT);
         return;
     }
-    switch (result->outcome) {
+    bool unknown = result->outcome == ELECTION_UNKNOWN;
+    switch (MUTATED(REOPEN_UNRESOLVED) && unknown ? ELECTION_CONFLICT : result->outcome) {
     case ELECTION_DONE:
         demote(s, why);
         stand_back_after_resigning(s);

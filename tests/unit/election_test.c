@@ -196,10 +196,20 @@ static void live(struct bench *b, nstime duration)
     }
 }
 
+/* The wait is over: it asks at once, and the answer opens. */
+static void confirms_after_the_wait(struct bench *b)
+{
+    ORDERED(b, ELECTION_CONFIRM);
+    b->now += 2 * MS;
+    confirmed(b);
+}
+
 static struct bench primary(void)
 {
     struct bench b = waiting();
-    live(&b, WAIT);
+    live(&b, b.e.wait_until - b.now - 1);
+    pass(&b, 1);
+    confirms_after_the_wait(&b);
     assert_int_equal(b.e.state, ELECTION_PRIMARY);
     return b;
 }
@@ -304,8 +314,10 @@ static void acts_only_after_the_wait_counted_from_its_own_acquire(void **state)
     live(&b, WAIT - 1);
     assert_int_equal(b.e.state, ELECTION_WAITING_OUT);
     assert_int_equal(b.out.act_until, 0);
-    live(&b, 1);
+    pass(&b, 1);
     assert_int_equal(b.now, acquired + WAIT);
+    assert_int_equal(b.e.state, ELECTION_WAITING_OUT);
+    confirms_after_the_wait(&b);
     assert_int_equal(b.e.state, ELECTION_PRIMARY);
     assert_true(b.out.act_until > b.now);
 }
@@ -341,6 +353,7 @@ static void an_acquired_value_speaks_for_the_lease_waited_for(void **state)
     live(&b, 10150 * MS - 1);
     assert_int_equal(b.e.state, ELECTION_WAITING_OUT);
     pass(&b, 1);
+    confirms_after_the_wait(&b);
     assert_int_equal(b.e.state, ELECTION_PRIMARY);
     assert_int_equal(find(&b, ELECTION_WRITE)->lease, LEASE); /* over: nobody need wait for it now */
 }
@@ -463,7 +476,28 @@ static void confirms_every_quarter_and_never_more_than_two_at_once(void **state)
     assert_int_equal(b.e.counters.confirms - before, 2);
 }
 
-static void past_the_deadline_it_is_closed_and_resumes_in_the_same_epoch(void **state)
+/* A request that began within the lease and was answered after it: nobody can have acted in between. */
+static void answered_late_it_resumes_in_the_same_epoch(void **state)
+{
+    (void)state;
+    struct bench b = primary();
+    uint64_t epoch = b.out.epoch;
+    nstime deadline = b.out.act_until;
+    pass(&b, deadline - b.now);
+    assert_int_equal(b.e.state, ELECTION_PAUSED);
+    struct election_event event = seen(&b, MINE, ME, epoch, b.e.modify_index);
+    event.read.confirm = true;
+    event.read.started = b.now;
+    b.now += 5 * MS;
+    step(&b, &event);
+    assert_int_equal(b.e.state, ELECTION_PRIMARY);
+    ORDERED(&b, ELECTION_PROMOTED);
+    assert_int_equal(b.out.epoch, epoch);
+}
+
+/* A restored snapshot may show our hold as it was, while another one took over, acted, and does not know yet.
+ */
+static void after_more_than_a_lease_without_news_it_is_a_new_reign(void **state)
 {
     (void)state;
     struct bench b = primary();
@@ -482,9 +516,22 @@ static void past_the_deadline_it_is_closed_and_resumes_in_the_same_epoch(void **
     assert_int_equal(b.e.state, ELECTION_PAUSED);
     pass(&b, MS);
     confirmed(&b);
+    assert_int_equal(b.e.state, ELECTION_WAITING_OUT);
+    assert_int_equal(b.e.wait_until, b.now + WAIT);
+    assert_int_equal(b.out.act_until, 0);
+    /* The index that was read may be a restored one; that of our write is above every epoch there was. */
+    answer(&b, ELECTION_WRITTEN, ELECTION_DONE, b.e.written_serial, 5000);
+    assert_int_equal(find(&b, ELECTION_WRITE)->epoch, 5001);
+    answer(&b, ELECTION_WRITTEN, ELECTION_DONE, b.e.written_serial, 5001);
+    while (b.e.confirms_in_flight > 0)
+        confirmed(&b);
+    live(&b, b.e.wait_until - b.now - 1);
+    assert_int_equal(b.e.state, ELECTION_WAITING_OUT);
+    pass(&b, 1);
+    confirms_after_the_wait(&b);
     assert_int_equal(b.e.state, ELECTION_PRIMARY);
-    ORDERED(&b, ELECTION_PROMOTED);
-    assert_int_equal(b.out.epoch, epoch);
+    assert_int_equal(find(&b, ELECTION_PROMOTED)->epoch, 5001);
+    assert_true(b.out.epoch > epoch);
 }
 
 static void after_a_long_stop_the_first_event_closes(void **state)
@@ -942,7 +989,8 @@ int main(void)
         cmocka_unit_test(in_its_own_wait_out_it_never_leaves_a_marker),
         cmocka_unit_test(a_confirmation_counts_from_its_request_start),
         cmocka_unit_test(confirms_every_quarter_and_never_more_than_two_at_once),
-        cmocka_unit_test(past_the_deadline_it_is_closed_and_resumes_in_the_same_epoch),
+        cmocka_unit_test(answered_late_it_resumes_in_the_same_epoch),
+        cmocka_unit_test(after_more_than_a_lease_without_news_it_is_a_new_reign),
         cmocka_unit_test(after_a_long_stop_the_first_event_closes),
         cmocka_unit_test(any_other_sight_steps_down_at_once),
         cmocka_unit_test(a_lost_session_steps_down_at_once),

@@ -1,0 +1,22 @@
+/* Rules that a test build can leave out, to prove that the simulator (tests/sim) notices. In every other
+ * build MUTATED is false, and nothing of this is compiled. */
+#pragma once
+
+enum election_mutation {
+    MUTATION_NONE,
+    MUTATION_NO_WAIT_OUT,         /* acts as soon as it holds the lock */
+    MUTATION_DEADLINE_FROM_REPLY, /* the lease counts from when the answer came */
+    MUTATION_WAIT_FROM_READ,      /* the wait-out counts from the read before the acquire */
+    MUTATION_MARKER_FROM_ANYONE,  /* any clean marker spares anybody the wait-out */
+    MUTATION_MARKER_IN_WAIT_OUT,  /* hands over, marked, before it may act itself */
+    MUTATION_REOPEN_UNRESOLVED,   /* acts again although its hand-over may still come */
+    MUTATION_OWN_LEASE_ONLY,      /* waits for its own lease, however long others' are */
+    MUTATION_ELECTION_END,
+};
+
+#ifdef LICTOR_MUTATIONS
+extern _Thread_local unsigned election_mutation;
+#define MUTATED(rule) (election_mutation == MUTATION_##rule)
+#else
+#define MUTATED(rule) false
+#endif
