@@ -27,7 +27,7 @@ static const char usage[] =
     "  doctor           looks for what is wrong or will go wrong: Consul, rights, lease, DNS, system\n"
     "\n"
     "  --control PATH   socket of the instance (default $LICTOR_CONTROL, or " DEFAULT_CONTROL ")\n"
-    "  --json           the result as JSON\n"
+    "  --json           the result as JSON; what went wrong is {\"error\": ...}\n"
     "  --for DURATION   with pause: how long, such as 30m or 2h\n"
     "  --watch          with status: again each second, until Ctrl-C\n"
     "  --version, --help\n"
@@ -82,6 +82,20 @@ static int put(const struct buf *text)
     return EXIT_FAILURE;
 }
 
+/* For programs, too: what reads standard output finds out there. */
+static void print_error(const char *error, bool json)
+{
+    fprintf(stderr, "lictor: %s\n", error);
+    if (!json)
+        return;
+    json_t *document = json_pack("{s:s}", "error", error);
+    char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
+    if (text && puts(text) >= 0)
+        fflush(stdout);
+    free(text);
+    json_decref(document);
+}
+
 static int print(const json_t *result, const struct verb *verb, bool json, bool redraw)
 {
     struct buf text = {0};
@@ -115,7 +129,7 @@ static int run(const char *control, const struct verb *verb, const struct client
             if (!watch || code != EXIT_SUCCESS)
                 return code;
         } else {
-            fprintf(stderr, "lictor: %s\n", error);
+            print_error(error, json);
             free(error);
             if (!watch || !isatty(STDOUT_FILENO)) /* on a screen: it may come back */
                 return EXIT_FAILURE;

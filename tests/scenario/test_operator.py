@@ -33,6 +33,16 @@ def test_no_daemon_is_said(tmp_path):
     assert done.returncode != 0 and str(daemon.control) in done.stderr
 
 
+def test_what_went_wrong_is_json_too(tmp_path, zone_file):
+    daemon = Lictord(tmp_path, zones={"example.org": zone_file})
+    for words in (["services"], ["handover"], ["reload"]):
+        daemon.write_config("nonsense")
+        failed = daemon.command("--json", *words)
+        assert failed.returncode == 1 and json.loads(failed.stdout)["error"] in failed.stderr, failed
+    daemon.stop()
+    assert "no lictord listens" in json.loads(daemon.command("--json", "status").stdout)["error"]
+
+
 def test_http(pair):
     primary, standby = pair()
     for daemon in (primary, standby):
