@@ -126,6 +126,11 @@ void judge_members(const struct facts *facts, struct findings *f)
                     "%s is the only member", text(json_array_get(members_of(facts), 0), "node"));
     else if (ready == count)
         finding_add(f, LEVEL_OK, NULL, NULL, "%zu members, all ready", count);
+    const json_t *paused = facts->role ? json_object_get(facts->role, "paused") : NULL;
+    if (json_is_object(paused))
+        finding_add(f, LEVEL_WARN, "Meanwhile nobody takes over by itself.",
+                    "`lictor resume`, once the maintenance is done.", "%s paused the cluster%s%s",
+                    text(paused, "who"), text(paused, "why")[0] ? ": " : "", text(paused, "why"));
     const json_t *primary = facts->role ? json_object_get(facts->role, "primary") : NULL;
     if (!json_is_object(primary))
         finding_add(f, LEVEL_WARN, "Nothing that needs the role happens: no actions, no changes.",
