@@ -10,7 +10,9 @@
 
 struct reload {
     struct daemon *daemon;
+    char *path;
     struct config *wanted;
+    struct buf faults; /* of the file; empty: none */
     struct hosted_load *load;
     void (*done)(void *arg, const char *error);
     void *done_arg;
@@ -37,6 +39,8 @@ static void end(struct reload *reload, const char *error)
     config_free(reload->wanted); /* not taken over: NULL if it was */
     struct daemon *daemon = reload->daemon;
     daemon->reloading = NULL;
+    buf_free(&reload->faults);
+    free(reload->path);
     free(reload);
     if (daemon->reload_again) {
         daemon->reload_again = false;
@@ -132,10 +136,36 @@ static void on_read(void *arg, struct hosted_load *load, const char *faults)
     end(reload, faults ? faults : "lictord is stopping");
 }
 
+/* Thousands of zones take a tenth of a second: builder. */
+static void read_config(void *arg)
+{
+    struct reload *reload = arg;
+    reload->wanted = config_load(reload->path, &reload->faults);
+}
+
+static void on_config(void *arg)
+{
+    struct reload *reload = arg;
+    struct daemon *daemon = reload->daemon;
+    if (!reload->wanted || daemon->stopping) {
+        end(reload, reload->wanted ? "lictord is stopping" : buf_str(&reload->faults));
+        return;
+    }
+    const char *key = config_needs_restart(daemon->config, reload->wanted);
+    if (key) {
+        char *error =
+            xasprintf("%s: `%s` cannot change while lictord runs; restart it for that", reload->path, key);
+        end(reload, error);
+        free(error);
+        return;
+    }
+    log_debug("reload: reading the zones");
+    hosted_zones_read(daemon->zones, reload->wanted, false, on_read, reload);
+}
+
 void daemon_reload(void *arg, void (*done)(void *done_arg, const char *error), void *done_arg)
 {
     struct daemon *daemon = arg;
-    struct buf faults = {0};
     if (daemon->stopping || daemon->reloading) {
         const char *why = daemon->stopping ? "lictord is stopping" : "another reload is under way";
         log_warn("reload: refused: %s", why);
@@ -144,24 +174,8 @@ void daemon_reload(void *arg, void (*done)(void *done_arg, const char *error), v
         return;
     }
     struct reload *reload = xmalloc(sizeof *reload);
-    *reload = (struct reload){.daemon = daemon, .done = done, .done_arg = done_arg};
+    *reload = (struct reload){
+        .daemon = daemon, .path = xstrdup(daemon->config->path), .done = done, .done_arg = done_arg};
     daemon->reloading = reload;
-
-    reload->wanted = config_load(daemon->config->path, &faults);
-    if (!reload->wanted) {
-        end(reload, buf_str(&faults));
-        buf_free(&faults);
-        return;
-    }
-    buf_free(&faults);
-    const char *key = config_needs_restart(daemon->config, reload->wanted);
-    if (key) {
-        char *error = xasprintf("%s: `%s` cannot change while lictord runs; restart it for that",
-                                daemon->config->path, key);
-        end(reload, error);
-        free(error);
-        return;
-    }
-    log_debug("reload: reading the zones");
-    hosted_zones_read(daemon->zones, reload->wanted, false, on_read, reload);
+    builder_post(daemon->builder, read_config, on_config, reload);
 }

@@ -3,6 +3,7 @@
 #include "base/siphash.h"
 #include "lictor/log.h"
 #include "lictor/statefile.h"
+#include "lictor/strmap.h"
 #include "lictor/utf8.h"
 #include "lictor/xalloc.h"
 #include "lictor/zonefile.h"
@@ -30,6 +31,7 @@ struct hosted {
     char *file;  /* its zone file */
     char *saved; /* its state file */
     bool configured;
+    bool wanted; /* by the configuration that is being read */
     enum source source;
     uint32_t serial;
     size_t records;
@@ -41,7 +43,8 @@ struct hosted_zones {
     struct builder *builder;
     struct publisher *publisher;
     char *folder;
-    struct hosted *first;
+    struct hosted *first, **end;
+    struct strmap *by_apex; /* of the same */
 };
 
 /* One zone of a load. */
@@ -63,7 +66,7 @@ struct hosted_load {
     void *arg;
     struct entry *entries;
     size_t count;
-    uint8_t (*removed)[NAME_MAX_WIRE]; /* apexes that are not configured any more */
+    struct hosted **removed; /* not configured any more */
     size_t removed_count;
 };
 
@@ -71,7 +74,11 @@ struct hosted_zones *hosted_zones_new(struct builder *builder, struct publisher 
                                       const char *state_dir)
 {
     struct hosted_zones *zones = xcalloc(1, sizeof *zones);
-    *zones = (struct hosted_zones){builder, publisher, xasprintf("%s/zones", state_dir), NULL};
+    *zones = (struct hosted_zones){.builder = builder,
+                                   .publisher = publisher,
+                                   .folder = xasprintf("%s/zones", state_dir),
+                                   .end = &zones->first,
+                                   .by_apex = strmap_new()};
     return zones;
 }
 
@@ -87,6 +94,7 @@ void hosted_zones_free(struct hosted_zones *zones)
         free(z->error);
         free(z);
     }
+    strmap_free(zones->by_apex, NULL);
     free(zones->folder);
     free(zones);
 }
@@ -167,7 +175,7 @@ static void run_apply(void *arg)
     for (size_t i = 0; i < load->count; i++)
         publish_entry(load, &load->entries[i]);
     for (size_t i = 0; i < load->removed_count; i++)
-        publisher_remove(load->zones->publisher, load->removed[i]);
+        publisher_remove(load->zones->publisher, load->removed[i]->apex);
 }
 
 static void run_drop(void *arg)
@@ -183,6 +191,8 @@ static void run_drop(void *arg)
 static void take_over(struct entry *entry)
 {
     struct hosted *zone = entry->zone;
+    bool same = zone->configured && zone->source == entry->source && zone->serial == entry->serial &&
+                zone->records == entry->records;
     zone->configured = true;
     zone->source = entry->source;
     zone->serial = entry->serial;
@@ -190,9 +200,9 @@ static void take_over(struct entry *entry)
     zone->loaded = clock_real();
     free(zone->file);
     zone->file = xstrdup(entry->file);
-    if (entry->source == SOURCE_FILE)
-        log_info("zone %s: serial %u, %zu records from %s", zone->text, zone->serial, zone->records,
-                 zone->file);
+    if (entry->source == SOURCE_FILE) /* of thousands of zones, those that a reload changed are of interest */
+        log_write(same ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "zone %s: serial %u, %zu records from %s",
+                  zone->text, zone->serial, zone->records, zone->file);
     else if (entry->source == SOURCE_SAVED)
         log_warn("zone %s: its file is broken; serving the content saved last, serial %u", zone->text,
                  zone->serial);
@@ -240,9 +250,7 @@ static void finish_apply(void *arg)
     for (size_t i = 0; i < load->count; i++)
         take_over(&load->entries[i]);
     for (size_t i = 0; i < load->removed_count; i++)
-        for (struct hosted *z = load->zones->first; z; z = z->next)
-            if (name_equal(z->apex, load->removed[i]))
-                z->configured = false;
+        load->removed[i]->configured = false;
     load->done(load->arg);
     free_load(load);
 }
@@ -270,13 +278,14 @@ static char *state_path(const struct hosted_zones *zones, const char *text)
 
 static struct hosted *find_or_add(struct hosted_zones *zones, const uint8_t *apex)
 {
-    struct hosted **at = &zones->first;
-    for (; *at; at = &(*at)->next)
-        if (name_equal((*at)->apex, apex))
-            return *at;
+    uint8_t lower[NAME_MAX_WIRE];
+    size_t len = (size_t)name_lower(apex, lower);
+    struct hosted *zone = strmap_get(zones->by_apex, lower, len);
+    if (zone)
+        return zone;
     char text[NAME_MAX_TEXT];
-    struct hosted *zone = xcalloc(1, sizeof *zone);
-    name_lower(apex, zone->apex);
+    zone = xcalloc(1, sizeof *zone);
+    memcpy(zone->apex, lower, len);
     name_to_text(apex, text);
     if (text[1])
         text[strlen(text) - 1] = 0;
@@ -284,16 +293,10 @@ static struct hosted *find_or_add(struct hosted_zones *zones, const uint8_t *ape
     zone->saved = state_path(zones, text);
     atomic_init(&zone->state.stale_from, NS_NEVER);
     atomic_init(&zone->state.dead_from, NS_NEVER);
-    *at = zone;
+    strmap_put(zones->by_apex, lower, len, zone);
+    *zones->end = zone;
+    zones->end = &zone->next;
     return zone;
-}
-
-static bool in_config(const struct config *config, const uint8_t *apex)
-{
-    for (size_t i = 0; i < config->zone_count; i++)
-        if (name_equal(config->zones[i].apex, apex))
-            return true;
-    return false;
 }
 
 void hosted_zones_read(struct hosted_zones *zones, const struct config *config, bool use_saved,
@@ -304,18 +307,17 @@ void hosted_zones_read(struct hosted_zones *zones, const struct config *config, 
     load->entries = xcalloc(config->zone_count, sizeof *load->entries);
     load->count = config->zone_count;
 
-    size_t known = 0;
     for (struct hosted *z = zones->first; z; z = z->next)
-        known++;
-    load->removed = xcalloc(known, sizeof *load->removed);
-    for (struct hosted *z = zones->first; z; z = z->next)
-        if (z->configured && !in_config(config, z->apex))
-            name_lower(z->apex, load->removed[load->removed_count++]);
-
+        z->wanted = false;
     for (size_t i = 0; i < config->zone_count; i++) {
         load->entries[i].zone = find_or_add(zones, config->zones[i].apex);
+        load->entries[i].zone->wanted = true;
         load->entries[i].file = xstrdup(config->zones[i].file);
     }
+    load->removed = xcalloc(strmap_count(zones->by_apex), sizeof *load->removed);
+    for (struct hosted *z = zones->first; z; z = z->next)
+        if (z->configured && !z->wanted)
+            load->removed[load->removed_count++] = z;
     builder_post(zones->builder, run_read, finish_read, load);
 }
 
