@@ -101,6 +101,7 @@ size_t role_members(const struct role *role, struct role_member *out, size_t max
  * "may_act":..,"epoch":..,"lease_left_ms":.. (null: no election),"ready":..,"reason":"...","session":"...",
  * "primary":{"node","instance","address","epoch","self","lease_ms" (with an election)} or null,
  * "members":[{"node","instance","address","ready","reason","primary","self"}],
+ * "witness":"connected|trying" (to the primary's DNS port, whose refusals prove its death) or null,
  * "paused":{"who","why","at","until" (null: none)} or null} */
 json_t *role_status(const struct role *role);
 /* The history of decisions and reasons, newest last, for `lictor why`: [{"at":"...","what":"..."}]. */
@@ -108,5 +109,17 @@ json_t *role_why(const struct role *role);
 uint64_t role_epoch_seen(const struct role *role); /* to be saved in state-dir */
 struct role_counters {
     uint64_t promotions, demotions, elections, confirms, confirm_failures, tampered;
+    uint64_t deaths_proven; /* of primaries, by this instance */
 };
+/* For how long, as this instance sees it by reads younger than a lease, nobody has held the lock; 0: somebody
+ * does, or Consul cannot be asked. */
+nstime role_vacancy(const struct role *role);
+/* What keeps this instance from taking a free lock: a set of these. */
+enum role_obstacle {
+    ROLE_NO_CANDIDATE = 1,
+    ROLE_NOT_READY = 2,
+    ROLE_HELD_BY_PAUSE = 4,
+    ROLE_NO_SESSION = 8,
+};
+unsigned role_obstacles(const struct role *role);
 void role_counters(const struct role *role, struct role_counters *out);

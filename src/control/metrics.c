@@ -127,6 +127,34 @@ static void sample_members(struct scrape *s)
     put1(s, "ready", "false", counts[0]);
 }
 
+static void sample_members_ready(struct scrape *s)
+{
+    unsigned ready = 0;
+    json_t *member;
+    size_t i;
+    json_array_foreach(s->members, i, member) ready += json_is_true(json_object_get(member, "ready"));
+    put(s, ready);
+}
+
+static void sample_cannot_stand(struct scrape *s)
+{
+    unsigned obstacles = role_obstacles(s->view->role);
+    put1(s, "reason", "not_candidate", (obstacles & ROLE_NO_CANDIDATE) != 0);
+    put1(s, "reason", "not_ready", (obstacles & ROLE_NOT_READY) != 0);
+    put1(s, "reason", "paused", (obstacles & ROLE_HELD_BY_PAUSE) != 0);
+    put1(s, "reason", "no_session", (obstacles & ROLE_NO_SESSION) != 0);
+}
+
+static void sample_no_primary_seconds(struct scrape *s)
+{
+    put(s, seconds(role_vacancy(s->view->role)));
+}
+
+static void sample_deaths_proven_total(struct scrape *s)
+{
+    put(s, (double)s->role.deaths_proven);
+}
+
 static void sample_paused(struct scrape *s)
 {
     put(s, role_paused(s->view->role));

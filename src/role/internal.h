@@ -2,20 +2,22 @@
 #pragma once
 
 #include "value.h"
+#include "witness.h"
 
 #include "lictor/role.h"
 
 #include <event2/event.h>
 
-#define ROLE_BEAT      (125 * NS_PER_MS)
-#define ROLE_RENEW     (2500 * NS_PER_MS)
-#define ROLE_SESSION   (10 * NS_PER_S) /* Consul's least TTL; it ends a session after twice that */
-#define ROLE_MEMBERS   64
-#define ROLE_STOP      (3 * NS_PER_S)
-#define ROLE_ASK       (2 * NS_PER_S) /* for requests that are not the lease's */
-#define ROLE_EVENTS    16
-#define ROLE_DECISIONS 50
-#define ROLE_FAULTS    16
+#define ROLE_BEAT           (125 * NS_PER_MS)
+#define ROLE_RENEW          (2500 * NS_PER_MS)
+#define ROLE_SESSION        (10 * NS_PER_S) /* Consul's least TTL; it ends a session after twice that */
+#define ROLE_MEMBERS        64
+#define ROLE_STOP           (3 * NS_PER_S)
+#define ROLE_ASK            (2 * NS_PER_S) /* for requests that are not the lease's */
+#define ROLE_EVENTS         16
+#define ROLE_DECISIONS      50
+#define ROLE_FAULTS         16
+#define MEMBER_NO_CANDIDATE "not a candidate" /* as a member's reason */
 
 /* A request on its way, so that role_free can cancel every one. */
 struct call;
@@ -104,6 +106,7 @@ struct role {
     char *member_written; /* the JSON that is in our key, NULL: none */
     bool member_writing;
     nstime member_retry;
+    struct dead_member *dead_members; /* burial.c */
 
     /* handover.c, requests.c */
     struct consul_watch *requests_watch;
@@ -126,6 +129,13 @@ struct role {
     nstime pause_remove_at;
     uint64_t pause_index, pause_said; /* the value's ModifyIndex; of the one that was logged */
 
+    /* proof.c */
+    struct witness *witness;
+    struct {
+        char session[ELECTION_ID_SIZE], address[VALUE_ADDRESS];
+    } witnessed; /* whose life is or was watched */
+    uint64_t deaths_proven;
+
     /* leaving.c */
     void (*left)(void *arg);
     void *left_arg;
@@ -140,6 +150,7 @@ struct role {
     char standby_of[ELECTION_ID_SIZE];
     uint64_t standby_epoch;
     bool standby_ready;
+    nstime vacancy_told; /* 0: not in this vacancy */
 };
 
 /* calls.c */
@@ -170,6 +181,8 @@ void lock_acquire(struct role *role, const struct election_order *order);
 void lock_confirm(struct role *role, const struct election_order *order);
 void lock_write(struct role *role, const struct election_order *order);
 void lock_release(struct role *role, const struct election_order *order);
+/* Deletes a key, if it is still at this ModifyIndex, in a transaction that begins with check-session. */
+void remove_key(struct role *role, const char *key, uint64_t index, reply_fn *reply);
 /* Makes the event READ or READ_FAILED of a GET of the lock; the value and holder go to role->leader. */
 void lock_read(struct role *role, struct consul_response *response, bool confirm);
 
@@ -183,6 +196,14 @@ void members_stop(struct role *role);
 void members_refresh(struct role *role); /* writes our own key if it should say something else */
 size_t members_parse(const struct role *role, const struct buf *body, struct living_member *out, size_t max,
                      char old_session[ELECTION_ID_SIZE]);
+
+/* burial.c */
+void burial_note(struct role *role, const struct consul_kv *entries, size_t count); /* the members' keys */
+void burial_mind(struct role *role);
+
+/* proof.c */
+void proof_mind(struct role *role); /* after each step: whose life is to be watched */
+void proof_stop(struct role *role);
 
 /* handover.c */
 void handover_begin(struct role *role, enum request_ask ask, const char *to,
@@ -221,3 +242,7 @@ void report_error(struct role *role, const char *what, const struct consul_respo
 void report_works(struct role *role, const char *what);
 void report_standing(struct role *role);
 void report_role_text(const struct role *role, char *out, size_t size);
+
+/* vacancy.c */
+void report_vacancy(struct role *role); /* at each beat: who is not ready, once nobody stands for 10 s */
+void vacancy_text(const struct role *role, nstime vacancy, char *out, size_t size);

@@ -35,6 +35,7 @@ static void take_back(struct role *role)
     members_stop(role);
     requests_stop(role);
     pause_stop(role);
+    proof_stop(role);
     calls_cancel(role); /* beats and confirmations must not overtake what follows */
     role_after(role->leave_timer, NS_PER_S);
     if (role->election.session[0] != '\0') {

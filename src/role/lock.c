@@ -215,6 +215,14 @@ void lock_write(struct role *role, const struct election_order *order)
               order->serial);
 }
 
+void remove_key(struct role *role, const char *key, uint64_t index, reply_fn *reply)
+{
+    json_t *ops = json_array();
+    json_array_append_new(ops, leader_op(role, "check-session", NULL, role->election.session, 0));
+    json_array_append_new(ops, consul_txn_op("delete-cas", key, NULL, 0, NULL, index));
+    call_txn(role, ops, ROLE_ASK, reply, 0);
+}
+
 static void released(struct role *role, struct consul_response *response, uint64_t tag)
 {
     feed_result(role, ELECTION_RELEASED, outcome(role, "handing over", response, (uint32_t)tag));

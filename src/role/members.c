@@ -51,7 +51,7 @@ void members_refresh(struct role *role)
     snprintf(value.reason, sizeof value.reason, "%s",
              value.ready    ? ""
              : !role->ready ? role->ready_reason
-                            : "not a candidate");
+                            : MEMBER_NO_CANDIDATE);
     struct buf text = {0};
     member_value_encode(&value, &text);
     if (role->member_written != NULL && strcmp(role->member_written, buf_str(&text)) == 0) {
@@ -115,15 +115,27 @@ static void mind_name(struct role *role)
     }
 }
 
+static void note_dead(struct role *role, const struct buf *body)
+{
+    struct consul_kv *entries = NULL;
+    size_t count = 0;
+    if (consul_kv_parse(body, &entries, &count, NULL) == 0)
+        burial_note(role, entries, count);
+    consul_kv_free(entries, count);
+}
+
 static void answered(void *arg, struct consul_response *response, bool changed)
 {
     struct role *role = arg;
-    if (response->status == 200 && changed)
+    if (response->status == 200 && changed) {
         role->member_count = members_parse(role, response->body, role->members, ROLE_MEMBERS, NULL);
-    else if (response->status == 404 && response->index > 0 && response->known_leader)
+        note_dead(role, response->body);
+    } else if (response->status == 404 && response->index > 0 && response->known_leader) {
         role->member_count = 0;
-    else
+        burial_note(role, NULL, 0);
+    } else {
         return;
+    }
     role_tell(role, ROLE_OBSERVED, role->election.epoch, "the members changed");
     mind_name(role);
 }
@@ -140,6 +152,7 @@ void members_stop(struct role *role)
 {
     consul_watch_free(role->members_watch);
     role->members_watch = NULL;
+    burial_note(role, NULL, 0);
     free(role->member_written);
     role->member_written = NULL;
 }

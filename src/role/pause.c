@@ -75,13 +75,9 @@ static void remove_expired(struct role *role)
         clock_boot() < role->pause_remove_at)
         return;
     role->pause_remove_at = clock_boot() + 10 * NS_PER_S;
-    char *leader = role_key(role, "leader"), *key = role_key(role, KEY);
-    json_t *ops = json_array();
-    json_array_append_new(ops, consul_txn_op("check-session", leader, NULL, 0, role->election.session, 0));
-    json_array_append_new(ops, consul_txn_op("delete-cas", key, NULL, 0, NULL, role->pause_index));
-    free(leader);
+    char *key = role_key(role, KEY);
+    remove_key(role, key, role->pause_index, NULL);
     free(key);
-    call_txn(role, ops, ROLE_ASK, NULL, 0);
 }
 
 void pause_mind(struct role *role)

@@ -367,6 +367,8 @@ static void beat_due(struct role *role)
         register_service(role);
     }
     pause_mind(role);
+    burial_mind(role);
+    report_vacancy(role);
     /* Also how a step of the wall clock is noticed. */
     role_feed(role, &(struct election_event){.kind = ELECTION_TIMER});
 }

@@ -266,6 +266,10 @@ json_t *role_status(const struct role *role)
         json_array_append_new(members, member);
     }
     json_object_set_new(status, "members", members);
+    json_object_set_new(status, "witness",
+                        role->witness == NULL              ? json_null()
+                        : witness_connected(role->witness) ? json_string("connected")
+                                                           : json_string("trying"));
     json_object_set_new(status, "paused", pause_json(role));
     json_object_set_new(status, "session", json_string(e->session));
     return status;

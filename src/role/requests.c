@@ -146,12 +146,7 @@ void requests_answer(struct role *role, const char *error)
 
 static void remove_request(struct role *role, const struct consul_kv *entry)
 {
-    char *leader = role_key(role, "leader");
-    json_t *ops = json_array();
-    json_array_append_new(ops, consul_txn_op("check-session", leader, NULL, 0, role->election.session, 0));
-    json_array_append_new(ops, consul_txn_op("delete-cas", entry->key, NULL, 0, NULL, entry->modify_index));
-    free(leader);
-    call_txn(role, ops, ROLE_ASK, answered, 0);
+    remove_key(role, entry->key, entry->modify_index, answered);
 }
 
 static void look_at(struct role *role, const struct consul_kv *entry)

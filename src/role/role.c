@@ -174,6 +174,7 @@ void role_feed(struct role *role, const struct election_event *event)
     }
     role->stepping = false;
     report_standing(role);
+    proof_mind(role);
     members_refresh(role);
 }
 
@@ -321,6 +322,7 @@ void role_free(struct role *role)
         members_stop(role);
         requests_stop(role);
         pause_stop(role);
+        proof_stop(role);
         calls_cancel(role);
     }
     role_timer_free(role->timer);
@@ -346,5 +348,6 @@ void role_counters(const struct role *role, struct role_counters *out)
                                   .elections = e->counters.elections,
                                   .confirms = e->counters.confirms,
                                   .confirm_failures = e->counters.confirm_failures,
-                                  .tampered = e->counters.tampered};
+                                  .tampered = e->counters.tampered,
+                                  .deaths_proven = role->deaths_proven};
 }

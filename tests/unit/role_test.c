@@ -254,6 +254,46 @@ static void the_successor_is_ready_and_not_ourselves(void **state)
     assert_string_equal(error, "there is no other living member");
 }
 
+static void a_vacancy_names_everybody(void **state)
+{
+    (void)state;
+    static struct role role;
+    char text[300];
+    vacancy_text(&role, 12 * NS_PER_S, text, sizeof text);
+    assert_string_equal(text, "no primary for 12 s: no member has a session");
+    role.member_count = 3;
+    role.members[0] = member("ns1", ID1, false, 100, 1);
+    role.members[1] = member("ns2", ID2, false, 100, 2);
+    strcpy(role.members[1].value.reason, MEMBER_NO_CANDIDATE);
+    role.members[2] = member("ns3", "3", true, 100, 3);
+    vacancy_text(&role, 12 * NS_PER_S, text, sizeof text);
+    assert_string_equal(text, "no primary for 12 s: ns1 is not ready: zone example.com: not loaded, "
+                              "ns2 is not a candidate, ns3 is ready");
+    role.pausing_active = true;
+    strcpy(role.pause.who, "ns2");
+    vacancy_text(&role, 12 * NS_PER_S, text, sizeof text);
+    assert_non_null(strstr(text, "; elections are paused by ns2"));
+}
+
+static void burial(void **state)
+{
+    (void)state;
+    static struct role role;
+    char dead[] = "lictor/c/members/1", own[] = "lictor/c/members/" ID1, alive[] = "lictor/c/members/3";
+    struct consul_kv entries[] = {{.key = dead, .modify_index = 5},
+                                  {.key = own, .modify_index = 6},
+                                  {.key = alive, .modify_index = 7, .session = ID2}};
+    strcpy(role.cluster, "c");
+    strcpy(role.instance, ID1);
+    burial_note(&role, entries, 3);
+    struct dead_member *first = role.dead_members;
+    assert_non_null(first); /* the dead one alone */
+    burial_note(&role, entries, 3);
+    assert_ptr_equal(role.dead_members, first); /* its time goes on */
+    burial_note(&role, entries + 1, 2);
+    assert_null(role.dead_members);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +305,8 @@ int main(void)
         cmocka_unit_test(members_and_requests_survive_the_way_there_and_back),
         cmocka_unit_test(a_pause_survives_the_way_there_and_back_or_is_none),
         cmocka_unit_test(an_epoch_is_a_decimal_number),
+        cmocka_unit_test(a_vacancy_names_everybody),
+        cmocka_unit_test(burial),
         cmocka_unit_test(the_successor_is_ready_and_not_ourselves),
     };
     return cmocka_run_group_tests_name("role", tests, NULL, NULL);
