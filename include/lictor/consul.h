@@ -109,6 +109,7 @@ struct consul_watch_options {
     nstime grace; /* default 10 s; the transfer may take wait + wait/16 + grace, and grace without an index */
     double rate;  /* token bucket: rounds a second at most in the long run (default 10) */
     unsigned burst; /* default 2 */
+    double octets;  /* of bodies a second at most, likewise: large ones come at a lower rate; 0: no limit */
     size_t max_body;
 };
 /* The first query, without an index, goes out at once. */

@@ -44,13 +44,13 @@ void token_bucket_init(struct token_bucket *bucket, double rate, unsigned burst,
     *bucket = (struct token_bucket){.rate = rate, .burst = burst, .tokens = burst, .filled = now};
 }
 
-nstime token_bucket_take(struct token_bucket *bucket, nstime now)
+nstime token_bucket_take(struct token_bucket *bucket, double cost, nstime now)
 {
     bucket->tokens += (double)(now - bucket->filled) / (double)NS_PER_S * bucket->rate;
     bucket->filled = now;
     if (bucket->tokens > bucket->burst)
         bucket->tokens = bucket->burst;
-    /* Rounds that were given up while they waited leave no debt: the next waits for one token only. */
-    bucket->tokens = bucket->tokens > 0 ? bucket->tokens - 1 : -1;
+    /* Rounds that were given up while they waited leave no debt: the next waits for its own cost only. */
+    bucket->tokens = (bucket->tokens > 0 ? bucket->tokens : 0) - cost;
     return bucket->tokens >= 0 ? 0 : (nstime)(-bucket->tokens / bucket->rate * (double)NS_PER_S);
 }

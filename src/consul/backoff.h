@@ -14,5 +14,5 @@ struct token_bucket {
     nstime filled;
 };
 void token_bucket_init(struct token_bucket *bucket, double rate, unsigned burst, nstime now);
-/* Takes a token and returns how long to wait until it may be used; 0: at once. */
-nstime token_bucket_take(struct token_bucket *bucket, nstime now);
+/* Takes what a round costs (1 or more) and returns how long to wait until it may begin; 0: at once. */
+nstime token_bucket_take(struct token_bucket *bucket, double cost, nstime now);

@@ -18,6 +18,7 @@ struct consul_watch {
     struct consul_request *request; /* at most one of request and timer is pending */
     struct event timer;
     struct token_bucket bucket;
+    double cost;    /* of the next round, in tokens: by the size of the last answer */
     uint64_t index; /* to ask with; 0: without */
     uint64_t seen;  /* of the last answer that was handed on; 0: none */
     unsigned failures;
@@ -65,9 +66,15 @@ static void ask_after(struct consul_watch *watch, nstime delay)
     event_add(&watch->timer, &after);
 }
 
+static void note_cost(struct consul_watch *watch, size_t octets)
+{
+    double share = watch->options.octets > 0 ? (double)octets / watch->options.octets : 0; /* of a second */
+    watch->cost = share * watch->bucket.rate > 1 ? share * watch->bucket.rate : 1;
+}
+
 static void ask_by_rate(struct consul_watch *watch)
 {
-    nstime delay = token_bucket_take(&watch->bucket, clock_boot());
+    nstime delay = token_bucket_take(&watch->bucket, watch->cost, clock_boot());
     if (delay > 0)
         ask_after(watch, delay);
     else
@@ -108,6 +115,7 @@ static void answered(void *arg, struct consul_response *response)
     /* 404 without an index is a path that Consul does not know, not a missing key. */
     bool success = response->status == 200 || (response->status == 404 && response->index > 0);
     bool changed = success && note_index(watch, response);
+    note_cost(watch, response->body->len);
 
     log_status(watch, response, success);
     if (success)
@@ -151,6 +159,7 @@ struct consul_watch *consul_watch_new(struct consul_client *client,
         watch->options.grace = 10 * NS_PER_S;
     token_bucket_init(&watch->bucket, options->rate > 0 ? options->rate : 10,
                       options->burst > 0 ? options->burst : 2, clock_boot());
+    note_cost(watch, 0);
     evtimer_assign(&watch->timer, client->base, timer_due, watch);
     ask_by_rate(watch);
     return watch;

@@ -33,12 +33,20 @@
  * connection is gone, and until then it counts towards the 200 that it allows to this host. */
 #define POOL_WAIT (60 * NS_PER_S)
 
+/* The lists of checks say where health changed, so their rate is the delay of an answer when many change: 10
+ * ms a round. Parsing takes the builder some 40 ns an octet: large lists get a sixth of it. */
+#define CHECKS_RATE   100
+#define CHECKS_BURST  10
+#define CHECKS_OCTETS (4 * 1024 * 1024)
+
 #define SWEEP_EVERY (300 * NS_PER_S)
 #define SWEEP_MIN   (5 * NS_PER_S)
 
 enum sentinel { SENTINEL_SERVICES, SENTINEL_NODES, SENTINEL_CRITICAL, SENTINEL_WARNING, NO_SENTINEL };
 
 enum read_mode { READ_STALE, READ_DEFAULT, READ_CONSISTENT };
+
+TAILQ_HEAD(subjects, subject);
 
 /* What is read as a whole: one service's health, or the list of nodes. */
 struct subject {
@@ -50,12 +58,13 @@ struct subject {
     struct consul_request *request;
     struct event *timer; /* the next read, after a failure or when a hold ends */
     TAILQ_ENTRY(subject) reads, canaries;
-    enum read_mode mode; /* of the next read */
-    enum read_mode sent; /* of the one under way */
-    uint64_t index;      /* X-Consul-Index of the last body that went to the builder */
-    bool listed;         /* in catalog/services */
-    bool seen;           /* judged at least once, or found not to be readable */
-    bool queued, again;  /* in the queue; to be queued when the present read is back */
+    struct subjects *queue; /* where it waits for its read, or NULL */
+    enum read_mode mode;    /* of the next read */
+    enum read_mode sent;    /* of the one under way */
+    uint64_t index;         /* X-Consul-Index of the last body that went to the builder */
+    bool listed;            /* in catalog/services */
+    bool seen;              /* judged at least once, or found not to be readable */
+    bool again;             /* to be queued when the present read is back */
     bool awaits_canary;
     bool asking_canary; /* the canary is being read for it */
     bool removed;       /* freed with its last job */
@@ -63,7 +72,6 @@ struct subject {
     enum belief_reason held;
     struct belief_hold hold; /* builder */
 };
-TAILQ_HEAD(subjects, subject);
 
 struct watch {
     struct watch_config config;
@@ -82,8 +90,8 @@ struct watch {
     struct event *list_timer; /* when a held list of services is asked for again */
     bool denied;              /* catalog/services lost the canary */
 
-    struct subjects queue, waiting; /* for a read; for the canary */
-    struct event *pause;            /* pending: no reads, several failed in a row */
+    struct subjects urgent, queue, waiting; /* for a read; for the canary */
+    struct event *pause;                    /* pending: no reads, several failed in a row */
     unsigned read_failures;
     unsigned reading, judging; /* requests under way; bodies with the builder */
     struct consul_request *canary;

@@ -335,19 +335,28 @@ void sentinels_start(struct watch *watch)
         const char *path;
         consul_watch_fn *callback;
         nstime wait;
+        double rate, octets;
+        unsigned burst;
     } table[SENTINELS] = {
-        [SENTINEL_SERVICES] = {"/v1/catalog/services", on_services, CANARY_WAIT},
+        [SENTINEL_SERVICES] = {"/v1/catalog/services", on_services, CANARY_WAIT, 0, 0, 0},
         /* Mostly empty, so it is the cheapest to ask often. */
-        [SENTINEL_CRITICAL] = {"/v1/health/state/critical", on_critical, HEARTBEAT_WAIT},
-        [SENTINEL_WARNING] = {"/v1/health/state/warning", on_warning, 0},
+        [SENTINEL_CRITICAL] = {"/v1/health/state/critical", on_critical, HEARTBEAT_WAIT, CHECKS_RATE,
+                               CHECKS_OCTETS, CHECKS_BURST},
+        [SENTINEL_WARNING] = {"/v1/health/state/warning", on_warning, 0, CHECKS_RATE, CHECKS_OCTETS,
+                              CHECKS_BURST},
     };
     for (size_t i = 0; i < SENTINELS; i++)
         if (table[i].path)
-            watch->lists[i] =
-                consul_watch_new(watch->config.client,
-                                 &(struct consul_watch_options){
-                                     .path = table[i].path, .consistency = "stale", .wait = table[i].wait},
-                                 table[i].callback, watch);
+            watch->lists[i] = consul_watch_new(watch->config.client,
+                                               &(struct consul_watch_options){
+                                                   .path = table[i].path,
+                                                   .consistency = "stale",
+                                                   .wait = table[i].wait,
+                                                   .rate = table[i].rate,
+                                                   .burst = table[i].burst,
+                                                   .octets = table[i].octets,
+                                               },
+                                               table[i].callback, watch);
 }
 
 void sentinels_stop(struct watch *watch)

@@ -64,6 +64,13 @@ void subject_set_seen(struct subject *subject)
     watch_check_complete(subject->watch);
 }
 
+static void unqueue(struct subject *subject)
+{
+    if (subject->queue)
+        TAILQ_REMOVE(subject->queue, subject, reads);
+    subject->queue = NULL;
+}
+
 void subject_stop(struct subject *subject)
 {
     struct watch *watch = subject->watch;
@@ -80,9 +87,7 @@ void subject_stop(struct subject *subject)
     if (subject->timer)
         event_free(subject->timer);
     subject->timer = NULL;
-    if (subject->queued)
-        TAILQ_REMOVE(&watch->queue, subject, reads);
-    subject->queued = false;
+    unqueue(subject);
     canary_forget(subject);
 }
 
@@ -165,15 +170,11 @@ void subject_read(struct subject *subject, enum read_mode mode, bool urgent)
         subject->again = true;
         return;
     }
-    if (subject->queued && urgent)
-        TAILQ_REMOVE(&watch->queue, subject, reads);
-    else if (subject->queued)
-        return;
-    subject->queued = true;
-    if (urgent)
-        TAILQ_INSERT_HEAD(&watch->queue, subject, reads);
-    else
-        TAILQ_INSERT_TAIL(&watch->queue, subject, reads);
+    if (!subject->queue || (urgent && subject->queue != &watch->urgent)) {
+        unqueue(subject);
+        subject->queue = urgent ? &watch->urgent : &watch->queue;
+        TAILQ_INSERT_TAIL(subject->queue, subject, reads);
+    }
     reads_pump(watch);
 }
 
@@ -234,8 +235,7 @@ static void send_read(struct subject *subject)
     static const char *const queries[] = {
         [READ_STALE] = "?stale", [READ_DEFAULT] = "", [READ_CONSISTENT] = "?consistent"};
     struct watch *watch = subject->watch;
-    TAILQ_REMOVE(&watch->queue, subject, reads);
-    subject->queued = false;
+    unqueue(subject);
     subject->sent = subject->mode;
     char *path = xasprintf("%s%s", subject->path, queries[subject->sent]);
     watch->reading++;
@@ -268,6 +268,14 @@ void reads_stop(struct watch *watch)
     watch->pause = NULL;
 }
 
+/* What is known to have changed goes before the sweep, and first come first served: under steady change a
+ * read that others overtake would never be sent. */
+static struct subject *next_read(struct watch *watch)
+{
+    struct subject *urgent = TAILQ_FIRST(&watch->urgent);
+    return urgent ? urgent : TAILQ_FIRST(&watch->queue);
+}
+
 void reads_pump(struct watch *watch)
 {
     unsigned limit = watch->live ? READS_MAX : READS_INITIAL;
@@ -277,8 +285,9 @@ void reads_pump(struct watch *watch)
     if (watch->stopped || !may_read(watch) || contact_down(watch) ||
         (watch->pause && evtimer_pending(watch->pause, NULL)))
         return;
-    while (watch->reading < limit && !TAILQ_EMPTY(&watch->queue) && watch->judging < BUILDER_BACKLOG)
-        send_read(TAILQ_FIRST(&watch->queue));
-    if (watch->reading == 0 && TAILQ_EMPTY(&watch->queue))
+    struct subject *next;
+    while (watch->reading < limit && watch->judging < BUILDER_BACKLOG && (next = next_read(watch)))
+        send_read(next);
+    if (watch->reading == 0 && !next_read(watch))
         sweep_queue_empty(watch);
 }

@@ -29,6 +29,7 @@ struct watch *watch_new(const struct watch_config *config)
     watch->datacenter_known = config->config->consul.datacenter != NULL;
     watch->services = strmap_new();
     watch->names = strmap_new();
+    TAILQ_INIT(&watch->urgent);
     TAILQ_INIT(&watch->queue);
     TAILQ_INIT(&watch->waiting);
     sentinels_start(watch);

@@ -25,6 +25,11 @@ HOSTS = ["one.example.com", "two.example.com"]
 STATUSES = ["passing", "passing", "warning", "critical"]
 
 
+def node_name(number):
+    """Some with capitals; never two that differ in case only, which are one node."""
+    return f"Node-{number}" if number % 3 == 0 else f"node-{number}"
+
+
 class Catalog:
     """What was registered, as far as the next change needs to know, and the changes."""
 
@@ -34,7 +39,7 @@ class Catalog:
         self.instances = {}  # (node, id) -> service
         self.checks = {}     # (node, check id) -> service id or ""
         for number in range(14):
-            self.set_node(f"Node-{number}" if number % 3 == 0 else f"node-{number}")
+            self.set_node(node_name(number))
         for service in SERVICES:
             for _ in range(rng.randint(1, 3)):
                 self.register(service)
@@ -50,7 +55,7 @@ class Catalog:
 
     def set_node(self, name=None):
         """A new node, another address, or only another meta."""
-        name = name or self.rng.choice(sorted(self.nodes) + [f"node-{self.rng.randint(0, 13)}"])
+        name = name or self.rng.choice(sorted(self.nodes) + [node_name(self.rng.randint(0, 13))])
         if name not in self.nodes or self.rng.random() < 0.7:
             self.nodes[name] = self.address(hosts=False)
         self.put("register", {"Node": name, "Address": self.nodes[name], "NodeMeta": {"k": str(self.rng.random())}})

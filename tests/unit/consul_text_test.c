@@ -300,21 +300,24 @@ static void test_token_bucket(void **state)
     struct token_bucket bucket;
     nstime now = 1000 * NS_PER_S;
     token_bucket_init(&bucket, 10, 2, now);
-    assert_int_equal(token_bucket_take(&bucket, now), 0);
-    assert_int_equal(token_bucket_take(&bucket, now), 0);
+    assert_int_equal(token_bucket_take(&bucket, 1, now), 0);
+    assert_int_equal(token_bucket_take(&bucket, 1, now), 0);
     /* Each round after the burst waits a tenth of a second. */
     for (int i = 0; i < 20; i++) {
-        nstime wait = token_bucket_take(&bucket, now);
+        nstime wait = token_bucket_take(&bucket, 1, now);
         assert_in_range(wait, 99 * NS_PER_MS, 101 * NS_PER_MS);
         now += wait;
     }
     now += 3600 * NS_PER_S; /* no more than the burst is saved up */
-    assert_int_equal(token_bucket_take(&bucket, now), 0);
-    assert_int_equal(token_bucket_take(&bucket, now), 0);
-    assert_true(token_bucket_take(&bucket, now) > 0);
+    assert_int_equal(token_bucket_take(&bucket, 1, now), 0);
+    assert_int_equal(token_bucket_take(&bucket, 1, now), 0);
+    assert_true(token_bucket_take(&bucket, 1, now) > 0);
     /* Rounds that were given up do not pile up debt. */
     for (int i = 0; i < 100; i++)
-        assert_true(token_bucket_take(&bucket, now) <= 101 * NS_PER_MS);
+        assert_true(token_bucket_take(&bucket, 1, now) <= 101 * NS_PER_MS);
+    /* A dear round waits for all of its cost. */
+    now += 3600 * NS_PER_S;
+    assert_in_range(token_bucket_take(&bucket, 12, now), 999 * NS_PER_MS, 1001 * NS_PER_MS);
 }
 
 static void test_addresses(void **state)
