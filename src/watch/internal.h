@@ -29,6 +29,11 @@
 /* Lost rights show in the list of services at the latest after this. */
 #define CANARY_WAIT (60 * NS_PER_S)
 
+/* While they are lost: an ACL change wakes no blocked query, and one that waits keeps the rights it began
+ * with.
+ */
+#define DENIED_RETRY (5 * NS_PER_S)
+
 /* Not Consul's five minutes: when we end, the agent notices only at the end of a blocked query that its
  * connection is gone, and until then it counts towards the 200 that it allows to this host. */
 #define POOL_WAIT (60 * NS_PER_S)

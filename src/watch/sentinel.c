@@ -175,6 +175,14 @@ static void ask_for_list(evutil_socket_t fd, short what, void *arg)
     consul_watch_restart(watch->lists[SENTINEL_SERVICES]);
 }
 
+static void ask_for_list_later(struct watch *watch, nstime delay)
+{
+    if (!watch->list_timer)
+        watch->list_timer = evtimer_new(watch->config.base, ask_for_list, watch);
+    struct timeval after = watch_timeval(delay);
+    event_add(watch->list_timer, &after);
+}
+
 static void hold_list(struct watch *watch, const struct list_job *job)
 {
     if (job->result.alarm) {
@@ -182,10 +190,7 @@ static void hold_list(struct watch *watch, const struct list_job *job)
         log_error("watch: catalog/services went from %u names to %u; not believed yet: %s", job->facts.had,
                   job->facts.has, belief_reason_text(job->result.reason));
     }
-    if (!watch->list_timer)
-        watch->list_timer = evtimer_new(watch->config.base, ask_for_list, watch);
-    struct timeval after = watch_timeval(job->result.again - clock_boot());
-    event_add(watch->list_timer, &after);
+    ask_for_list_later(watch, job->result.again - clock_boot());
 }
 
 static void apply_services(struct list_job *job)
@@ -207,7 +212,9 @@ static void apply_services(struct list_job *job)
     }
     if (job->denied != watch->denied)
         set_denied(watch, job->denied);
-    if (job->result.verdict == BELIEF_KEEP)
+    if (job->denied)
+        ask_for_list_later(watch, DENIED_RETRY);
+    else if (job->result.verdict == BELIEF_KEEP)
         hold_list(watch, job);
     if (watch->listed[SENTINEL_SERVICES])
         sweep_request(watch); /* an instance came or went, and the list does not say whose */

@@ -51,8 +51,9 @@ def test_lost_rights_do_not_empty_the_view(consul, tmp_path):
     consul.put("/v1/kv/tests/wake", b"1")
     consul.register("other", address="10.0.0.9")  # wakes the watches: they see an empty catalog
     stays(lambda: daemon.addresses("web.service.consul") == ["10.0.0.1"], 6, what="the view is kept")
+    daemon.wait_logged("lost its rights", timeout=80)  # an ACL change wakes no blocked query
     set_rules(consul, POLICY)
-    daemon.wait_addresses("other.service.consul", ["10.0.0.9"], timeout=100)  # an ACL change wakes no blocked query
+    daemon.wait_addresses("other.service.consul", ["10.0.0.9"], timeout=20)
     consul.set_check("web", "critical")
     daemon.wait_addresses("web.service.consul", [], timeout=30)
 
