@@ -90,8 +90,8 @@ struct watch {
     struct consul_watch *lists[SENTINELS]; /* services, critical, warning; the nodes' is the subject's */
     bool listed[SENTINELS];                /* the first one came in */
     size_t list_len[SENTINELS];            /* octets of the last body */
-    bool list_faulty[SENTINELS];           /* the last body was not a list: asked again by fault_timer */
-    struct event *fault_timer;
+    bool list_doubted[SENTINELS];          /* faulty or denied: asked again by doubt_timer */
+    struct event *doubt_timer;
     struct event *list_timer; /* when a held list of services is asked for again */
     bool denied;              /* catalog/services lost the canary */
 

@@ -255,13 +255,13 @@ static void run_checks(void *arg)
 
 /* --- both ---------------------------------------------------------------------------------------- */
 
-static void ask_faulty_again(evutil_socket_t fd, short what, void *arg)
+static void ask_again(evutil_socket_t fd, short what, void *arg)
 {
     struct watch *watch = arg;
     (void)fd, (void)what;
     for (int i = 0; i < SENTINELS; i++)
-        if (watch->list_faulty[i]) {
-            watch->list_faulty[i] = false;
+        if (watch->list_doubted[i]) {
+            watch->list_doubted[i] = false;
             consul_watch_restart(watch->lists[i]);
         }
 }
@@ -269,12 +269,12 @@ static void ask_faulty_again(evutil_socket_t fd, short what, void *arg)
 /* The blocked query that follows a faulty body waits for the next change, and this one would be missed. */
 static void retry_later(struct watch *watch, enum sentinel which)
 {
-    watch->list_faulty[which] = true;
-    if (!watch->fault_timer)
-        watch->fault_timer = evtimer_new(watch->config.base, ask_faulty_again, watch);
+    watch->list_doubted[which] = true;
+    if (!watch->doubt_timer)
+        watch->doubt_timer = evtimer_new(watch->config.base, ask_again, watch);
     struct timeval after = watch_timeval(FAULT_RETRY);
-    if (!event_pending(watch->fault_timer, EV_TIMEOUT, NULL))
-        event_add(watch->fault_timer, &after);
+    if (!event_pending(watch->doubt_timer, EV_TIMEOUT, NULL))
+        event_add(watch->doubt_timer, &after);
 }
 
 static void done(void *arg)
@@ -290,6 +290,8 @@ static void done(void *arg)
     } else {
         if (job->which == SENTINEL_SERVICES)
             apply_services(job);
+        if (job->denied) /* rights that return wake no blocked query, and a pending one keeps the old ones */
+            retry_later(watch, job->which);
         read_touched(job);
         watch->listed[job->which] = true;
         reads_pump(watch);
@@ -371,9 +373,9 @@ void sentinels_stop(struct watch *watch)
     if (watch->list_timer)
         event_free(watch->list_timer);
     watch->list_timer = NULL;
-    if (watch->fault_timer)
-        event_free(watch->fault_timer);
-    watch->fault_timer = NULL;
+    if (watch->doubt_timer)
+        event_free(watch->doubt_timer);
+    watch->doubt_timer = NULL;
     for (size_t i = 0; i < SENTINELS; i++) {
         consul_watch_free(watch->lists[i]);
         watch->lists[i] = NULL;
