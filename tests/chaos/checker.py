@@ -4,7 +4,8 @@ The rules, and what they forgive:
   acting        intervals of acting never overlap, of two instances nor of two reigns of one. Forgives nothing: an interval
                 begins before the gate was opened, and ends after it was closed or when the right ran out by itself.
   epochs        each reign has a higher epoch than all before it; only the newest may be resumed.
-  effects       an effect belongs to a reign that has begun, and none starts once a newer reign has. `demoted` may be late.
+  effects       an effect belongs to a reign that has begun, and none starts, or still runs, once a newer reign has.
+                `demoted` may be late.
   answers       an authoritative answer is sent only while the gate allows it. Forgives the batch that was checked before a
                 SIGSTOP and sent within 10 ms of its SIGCONT, and counts it.
   identity      an answer names the instance that was asked (NSID) and carries the SOA.
@@ -124,7 +125,8 @@ def check_effects(history, reigns, findings):
     newest = (0, None)
     for effect in history.effects:
         at, node, epoch, event = effect["at"], effect["node"], effect["epoch"], effect["event"]
-        findings.counts["effects"] += 1
+        ended = effect.get("phase") == "end"
+        findings.counts["effects"] += not ended
         begun = first.get((node, epoch))
         if begun is None or at < begun:
             findings.add("effects", at, f"{event} on {node} in epoch {epoch}, which had not begun")
@@ -133,8 +135,8 @@ def check_effects(history, reigns, findings):
             continue
         later = [other for other, begin in by_epoch if other > epoch and begin <= at]
         if later:
-            findings.add("effects", at, f"{event} on {node} in epoch {epoch} began when epoch {later[-1]} had")
-        if epoch < newest[0] or (epoch == newest[0] and node != newest[1]):
+            findings.add("effects", at, f"{event} on {node} in epoch {epoch} {'ran on' if ended else 'began'} when epoch {later[-1]} had begun")
+        elif epoch < newest[0] or (epoch == newest[0] and node != newest[1]):
             findings.add("effects", at, f"{event} on {node} in epoch {epoch} after one of epoch {newest[0]} on {newest[1]}")
         newest = max(newest, (epoch, node), key=lambda pair: pair[0])
 

@@ -18,6 +18,7 @@ from history import Events, collect_gates, now
 ZONES = ("example.org", "2.0.192.in-addr.arpa")
 LEADER = "lictor/default/leader"
 PROBE_MILLISECONDS = 15
+EFFECT_MILLISECONDS = 120
 LEASE = 2.0
 
 ZONE_TEXT = """\
@@ -65,7 +66,7 @@ class Cluster:
         self.register_pulse()
         self.events.mark("mode", standby=standby)
         for node, address in net.HOSTS.items():
-            effect = {"run": [str(self.folder / "effect"), node, str(self.folder / "effects.jsonl")]}
+            effect = {"run": [str(self.folder / "effect"), node, str(self.folder / "effects.jsonl"), str(EFFECT_MILLISECONDS)]}
             actions = {when.split()[-1]: {"when": when, **effect}
                        for when in ("promoted", "demoted", "service pulse is passing", "service pulse is warning")}
             self.hosts[node] = Lictord(state, self.agents[node], node=node, host=address, netns=self.net.name(node), services={},

@@ -55,8 +55,8 @@ class Story:
         for number in range(count):
             self.answer(node, begin + number * every, **more)
 
-    def effect(self, at, node, epoch, event="promoted"):
-        self.effects.append({"at": int(at * S), "node": node, "epoch": epoch, "event": event})
+    def effect(self, at, node, epoch, event="promoted", phase="begin"):
+        self.effects.append({"at": int(at * S), "node": node, "epoch": epoch, "event": event, "phase": phase})
 
     def fault(self, at, healed, steady, kind="kill", node="ns1", gap=1.0, act=3.0, recovery=5.0):
         self.event(at, "fault", kind=kind, node=node, gap=gap, act=act, recovery=recovery)
@@ -154,6 +154,17 @@ def test_effect_of_an_old_epoch_after_the_newer_reign_began_and_before_its_effec
     story = takeover()
     story.effect(13.105, "ns1", 5, "service pulse is passing")
     assert story.rules() == ["effects"]
+
+
+def test_effect_that_runs_on():
+    story = takeover()
+    story.effect(9.5, "ns1", 5, "service pulse is passing")
+    story.effect(9.62, "ns1", 5, "service pulse is passing", phase="end")
+    assert story.rules() == []
+    story.effects[-1]["at"] = int(13.105 * S)
+    findings = checker.check(story.history())
+    assert [finding["rule"] for finding in findings.list] == ["effects"] and "ran on" in findings.list[0]["text"]
+    assert findings.counts["effects"] == 3
 
 
 def test_demoted_may_be_late():
