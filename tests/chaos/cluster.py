@@ -73,7 +73,8 @@ class Cluster:
                                        election={"lease": f"{LEASE:g}s", "standby": standby}, start=False, inspect_from=["10.77.0.0/24"],
                                        actions=actions, zones={zone: self.zone_file(node, zone) for zone in ZONES})
             self.start_lictord(node)
-        self.steady()
+        # The agents' first synchronizations are over by then, too.
+        self.steady(watch=LEASE + 0.5)
         self.start_prober()
 
     def start_prober(self):
