@@ -1,5 +1,5 @@
-/* Rules that a test build can leave out, to prove that the simulator (tests/sim) notices. In every other
- * build MUTATED is false, and nothing of this is compiled. */
+/* Rules that a test build can leave out, to prove that the simulator (tests/sim) notices, or chaos
+ * (tests/chaos). In every other build MUTATED is false, and nothing of this is compiled. */
 #pragma once
 
 enum election_mutation {
@@ -14,9 +14,11 @@ enum election_mutation {
     MUTATION_ELECTION_END,
 };
 
-#ifdef LICTOR_MUTATIONS
+#if defined LICTOR_MUTATIONS /* any, chosen at run time */
 extern _Thread_local unsigned election_mutation;
 #define MUTATED(rule) (election_mutation == MUTATION_##rule)
+#elif defined LICTOR_MUTATION /* this one, in the whole program */
+#define MUTATED(rule) (LICTOR_MUTATION == MUTATION_##rule)
 #else
 #define MUTATED(rule) false
 #endif

@@ -6,7 +6,7 @@ import subprocess
 from lib.process import ROOT
 
 # The faults that show what is missing; of other mutations the whole short run.
-FAULTS_FOR = {"NO_WAIT_OUT": ("cut-agent", "destroy", "stop-short")}
+FAULTS_FOR = {"NO_WAIT_OUT": ("cut-agent", "stop-short", "cut-agent")}
 # What the checker must find: not a time, but a rule of safety.
 SAFETY = {"acting", "epochs", "effects", "answers"}
 HEADER = ROOT / "src/election/mutation.h"
