@@ -11,6 +11,12 @@ const char *facts_name(const uint8_t *name, char out[NAME_MAX_TEXT])
     return out;
 }
 
+const char *facts_text(const json_t *object, const char *member)
+{
+    const char *value = json_string_value(json_object_get(object, member));
+    return value ? value : "";
+}
+
 void facts_free(struct facts *facts)
 {
     for (int i = 0; i < ASKS; i++)

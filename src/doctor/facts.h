@@ -123,6 +123,8 @@ struct facts {
 };
 
 void facts_free(struct facts *facts);
+/* "" if it is no string, or missing, or object is none. */
+const char *facts_text(const json_t *object, const char *member);
 /* For people: without the final dot, as everywhere in `lictor`. Returns out. */
 const char *facts_name(const uint8_t *name, char out[NAME_MAX_TEXT]);
 

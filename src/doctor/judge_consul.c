@@ -9,12 +9,6 @@
 #define SKEW_LIMIT      3 /* seconds: the Date header has whole ones */
 #define RAFT_MULTIPLIER 2 /* above it a leader election takes 10 s and more */
 
-static const char *text(const json_t *object, const char *member)
-{
-    const char *value = json_string_value(json_object_get(object, member));
-    return value ? value : "";
-}
-
 void judge_consul(const struct facts *facts, struct findings *f)
 {
     const struct consul_fact *leader = &facts->ask[ASK_LEADER];
@@ -39,7 +33,7 @@ void judge_consul(const struct facts *facts, struct findings *f)
                     leader->error[0] ? ": " : "", leader->error);
         return;
     }
-    const char *version = text(json_object_get(facts->ask[ASK_AGENT].body, "Config"), "Version");
+    const char *version = facts_text(json_object_get(facts->ask[ASK_AGENT].body, "Config"), "Version");
     finding_add(f, LEVEL_OK, NULL, NULL, "%s answers%s%s; its servers' leader is %s", leader->address,
                 version[0] ? ", version " : "", version, name);
     if (llabs(leader->skew_s) >= SKEW_LIMIT)
@@ -53,7 +47,7 @@ void judge_consul(const struct facts *facts, struct findings *f)
 static int raft_multiplier(const json_t *debug)
 {
     nstime timeout;
-    if (duration_parse(text(debug, "ConsulRaftHeartbeatTimeout"), &timeout) < 0)
+    if (duration_parse(facts_text(debug, "ConsulRaftHeartbeatTimeout"), &timeout) < 0)
         return 0;
     return (int)(timeout / NS_PER_S);
 }
@@ -116,7 +110,7 @@ void judge_agent(const struct facts *facts, struct findings *f)
     judge_limit(facts, debug, f);
     if (f->count[LEVEL_WARN] == before)
         finding_add(f, LEVEL_OK, NULL, NULL, "%s (%s) at %s: nothing in its settings cuts sessions short",
-                    text(config, "NodeName"),
+                    facts_text(config, "NodeName"),
                     json_is_true(json_object_get(config, "Server")) ? "server" : "client", agent->address);
 }
 
@@ -124,7 +118,7 @@ void judge_view(const struct facts *facts, struct findings *f)
 {
     if (!facts->services || !facts->watch)
         return;
-    const char *error = text(facts->watch, "last_error");
+    const char *error = facts_text(facts->watch, "last_error");
     json_int_t held = json_integer_value(json_object_get(facts->watch, "held_count"));
     if (!json_is_true(json_object_get(facts->watch, "live")))
         finding_add(

@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text(const json_t *object, const char *member)
-{
-    const char *value = json_string_value(json_object_get(object, member));
-    return value ? value : "";
-}
-
 static const char *transport(const struct probe *probe)
 {
     return probe->tcp ? "TCP" : "UDP";
@@ -54,7 +48,7 @@ void judge_answers(const struct facts *facts, struct findings *f)
         refused += probe->state == PROBE_ANSWERED && !probe->reply.has_serial;
     }
     if (!fault && asked)
-        finding_add(f, LEVEL_OK, NULL, NULL, "%zu zones answer on every listen address, UDP and TCP%s",
+        finding_add(f, LEVEL_OK, NULL, NULL, "all zones (%zu) answer on every listen address, UDP and TCP%s",
                     facts->zone_count, refused ? " (some refuse: this instance is a standby)" : "");
     if (facts->probes_left_out || facts->zones_left_out)
         finding_add(f, LEVEL_NOTE, "The rest was not asked.", NULL,
@@ -70,7 +64,7 @@ static bool is_members(const struct facts *facts, const char *address)
     size_t i, len = strlen(address);
     json_array_foreach(facts->role ? json_object_get(facts->role, "members") : NULL, i, member)
     {
-        const char *advertised = text(member, "address");
+        const char *advertised = facts_text(member, "address");
         advertised += advertised[0] == '[';
         if (strncmp(advertised, address, len) == 0 && (advertised[len] == ':' || advertised[len] == ']'))
             return true;
@@ -197,7 +191,7 @@ void judge_serials(const struct facts *facts, struct findings *f)
         }
     }
     if (equal)
-        finding_add(f, LEVEL_OK, NULL, NULL, "%zu zones have one serial among the members that say it",
+        finding_add(f, LEVEL_OK, NULL, NULL, "zones with one serial among the members that say it: %zu",
                     equal);
     if (silent)
         finding_add(f, LEVEL_NOTE, "Zone files that differ would not show.",

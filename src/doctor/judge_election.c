@@ -7,12 +7,6 @@
 #define LEASE_MIN NS_PER_S
 #define LEASE_MAX (50 * NS_PER_S) /* Consul's lock-delay, and with it other tools' locks, end at 60 s */
 
-static const char *text(const json_t *object, const char *member)
-{
-    const char *value = json_string_value(json_object_get(object, member));
-    return value ? value : "";
-}
-
 void judge_ready(const struct facts *facts, struct findings *f)
 {
     const json_t *reason;
@@ -28,10 +22,10 @@ void judge_ready(const struct facts *facts, struct findings *f)
     const json_t *zone;
     json_array_foreach(facts->zones, i, zone)
     {
-        if (text(zone, "error")[0])
+        if (facts_text(zone, "error")[0])
             finding_add(f, LEVEL_WARN, "The zone's last good content is served, and grows old.",
-                        "Set the file right and `lictor reload`.", "zone %s: %s", text(zone, "zone"),
-                        text(zone, "error"));
+                        "Set the file right and `lictor reload`.", "zone %s: %s", facts_text(zone, "zone"),
+                        facts_text(zone, "error"));
     }
 }
 
@@ -86,7 +80,7 @@ void judge_lease(const struct facts *facts, struct findings *f)
         finding_add(f, LEVEL_WARN, "Every takeover waits for the longest of them.",
                     "Give all members one `election.lease`, and restart those that differ.",
                     "leases differ: ours is %s, that of the primary %s is %s",
-                    duration_format(facts->lease, ours), text(primary, "node"),
+                    duration_format(facts->lease, ours), facts_text(primary, "node"),
                     duration_format(held, theirs));
     if (facts->confirm_count > 0)
         judge_round_trip(facts, f);
@@ -113,29 +107,30 @@ void judge_members(const struct facts *facts, struct findings *f)
             continue;
         }
         finding_add(f, LEVEL_WARN, "It cannot take over.", "Ask `lictor why` on that host.",
-                    "%s is not ready: %s", text(member, "node"),
-                    text(member, "reason")[0] ? text(member, "reason") : "it gives no reason");
+                    "%s is not ready: %s", facts_text(member, "node"),
+                    facts_text(member, "reason")[0] ? facts_text(member, "reason") : "it gives no reason");
     }
     if (count == 0)
         finding_add(f, LEVEL_FAULT, "Without being a member this instance never becomes primary.",
                     "See what is said of Consul and of rights; `lictor why` has the history.",
-                    "no member is known, not even this instance: %s", text(facts->role, "reason"));
+                    "no member is known, not even this instance: %s", facts_text(facts->role, "reason"));
     else if (count == 1)
         finding_add(f, LEVEL_NOTE, "Nobody takes over when it is gone.",
                     "Start a second instance with the same `election.cluster` and another `node`.",
-                    "%s is the only member", text(json_array_get(members_of(facts), 0), "node"));
+                    "%s is the only member", facts_text(json_array_get(members_of(facts), 0), "node"));
     else if (ready == count)
         finding_add(f, LEVEL_OK, NULL, NULL, "%zu members, all ready", count);
     const json_t *paused = facts->role ? json_object_get(facts->role, "paused") : NULL;
     if (json_is_object(paused))
         finding_add(f, LEVEL_WARN, "Meanwhile nobody takes over by itself.",
                     "`lictor resume`, once the maintenance is done.", "%s paused the cluster%s%s",
-                    text(paused, "who"), text(paused, "why")[0] ? ": " : "", text(paused, "why"));
+                    facts_text(paused, "who"), facts_text(paused, "why")[0] ? ": " : "",
+                    facts_text(paused, "why"));
     const json_t *primary = facts->role ? json_object_get(facts->role, "primary") : NULL;
     if (!json_is_object(primary))
         finding_add(f, LEVEL_WARN, "Nothing that needs the role happens: no actions, no changes.",
                     "`lictor why` says what keeps this instance from it.", "there is no primary: %s",
-                    text(facts->role, "reason"));
+                    facts_text(facts->role, "reason"));
 }
 
 static bool is_loopback(const char *address)
@@ -150,28 +145,28 @@ void judge_addresses(const struct facts *facts, struct findings *f)
     size_t i, k, loopback = 0, elsewhere = 0;
     json_array_foreach(members_of(facts), i, a)
     {
-        const char *address = text(a, "address");
+        const char *address = facts_text(a, "address");
         if (!address[0])
             finding_add(f, LEVEL_WARN, "Peers and resolvers are not told where it answers.",
-                        "Set its `election.advertise`.", "%s advertises no address", text(a, "node"));
+                        "Set its `election.advertise`.", "%s advertises no address", facts_text(a, "node"));
         else if (is_loopback(address))
             loopback++;
         else
             elsewhere++;
         for (k = i + 1; address[0] && (b = json_array_get(members_of(facts), k)); k++)
-            if (strcmp(address, text(b, "address")) == 0)
+            if (strcmp(address, facts_text(b, "address")) == 0)
                 finding_add(f, LEVEL_WARN, "Queries and hand-overs meant for one reach the other.",
                             "Give each its own `election.advertise`.", "%s and %s advertise one address, %s",
-                            text(a, "node"), text(b, "node"), address);
+                            facts_text(a, "node"), facts_text(b, "node"), address);
     }
     if (!loopback || !elsewhere)
         return;
     json_array_foreach(members_of(facts), i, a)
     {
-        if (is_loopback(text(a, "address")))
+        if (is_loopback(facts_text(a, "address")))
             finding_add(f, LEVEL_WARN, "Peers on other hosts reach themselves there, not this instance.",
                         "Set its `election.advertise` to an address that the others reach.",
                         "%s advertises the loopback address %s while others are on other hosts",
-                        text(a, "node"), text(a, "address"));
+                        facts_text(a, "node"), facts_text(a, "address"));
     }
 }

@@ -2,12 +2,13 @@
 
 import json
 import re
+import subprocess
 import time
 
 import pytest
 
 from lib.consul import Consul
-from lib.lictord import Lictord, primary_of
+from lib.lictord import BUILD, Lictord, primary_of
 from lib.process import ROOT
 from lib.wait import free_port, until
 
@@ -58,7 +59,7 @@ def test_server_agent_as_host_warns(consul, tmp_path, zone_file):
     assert said(findings, "token", "ok", "ACLs are off")
     assert said(findings, "lease", "ok", r"leaves 3 confirmations.*10 consistent reads")
     assert said(findings, "members", "note", "only member")
-    assert said(findings, "answers", "ok", "2 zones")
+    assert said(findings, "answers", "ok", r"all zones \(2\)")
     assert levels(findings, "consul") == levels(findings, "view") == {"ok"}
     # Nothing was written or created while looking.
     assert [s["Name"] for s in consul.get("/v1/session/list")] == [s["Name"] for s in consul.get("/v1/session/list") if "lictor" in s["Name"]]
@@ -185,6 +186,33 @@ def test_a_pair_with_different_copies(consul, tmp_path, zone_file):
     daemons[1].command("reload", check=True)
     findings, _ = examine(daemons[0])
     assert levels(findings, "serials") == {"ok"}, said(findings, "serials")
+
+
+def test_large_catalog(guarded, tmp_path):
+    """Lists above 64 KiB are read by the builder; the findings are the same."""
+    for number in range(600):
+        guarded.register_external(f"host-{number}.example", "10.9.0.1")
+    assert len(json.dumps(guarded.get("/v1/catalog/nodes"))) > 65536
+    daemon = Lictord(tmp_path, guarded, services={}, consul_settings={"token_file": str(guarded.token_file)})
+    findings, status = examine(daemon)
+    assert status == 0 and levels(findings, "rights") == {"ok"}, said(findings, "rights")
+    assert daemon.status()["loop"]["longest_turn_ms"] < 20
+
+
+def test_stop_during_examinations(consul, tmp_path):
+    """Several at once share one examination; a stop ends it, and everybody is told. The sanitizer looks for what is left."""
+    daemon = Lictord(tmp_path, consul, services={})  # without an election the stop does not wait for Consul
+    consul.pause()
+    try:
+        asking = [subprocess.Popen([BUILD / "lictor", "--control", daemon.control, "doctor", "--json"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True) for _ in range(3)]
+        time.sleep(0.3)
+        daemon.stop()
+    finally:
+        consul.resume()
+    for child in asking:
+        out, error = child.communicate(timeout=10)
+        assert child.returncode == 1 and re.search("stopping|closed the connection", out + error), (out, error)
 
 
 def test_for_people(consul, tmp_path):
