@@ -80,7 +80,8 @@ static void open_if_due(struct step *s)
     struct election *e = s->e;
     /* The confirmation that opens begins after the wait: an older one may be from before a `snapshot restore`
      * that gave the lock back to a holder whose lease never ran out. */
-    bool waited = e->spared || e->proven >= e->wait_until || MUTATED(NO_WAIT_OUT);
+    bool waited = e->spared || e->proven >= e->wait_until || MUTATED(NO_WAIT_OUT) ||
+                  (MUTATED(OPEN_ON_OLD_NEWS) && s->now >= e->wait_until);
     if (e->state == ELECTION_WAITING_OUT && e->written && waited && s->now < e->deadline)
         open_gate(s, e->spared ? ELECTION_WHY_MARKER : ELECTION_WHY_WAITED_OUT);
     else if (e->state == ELECTION_PAUSED && s->now < e->deadline)
@@ -105,7 +106,7 @@ void begin_reign(struct step *s, const struct election_read *read, nstime since,
     e->modify_index = modify_index;
     e->held_from = since;
     e->proven = read != NULL ? read->started : s->event->result.started;
-    e->index_doubted = read != NULL && !spared;
+    e->index_doubted = read != NULL && !spared && !MUTATED(EPOCH_FROM_READ);
     e->spared = spared;
     e->wait_until = spared || MUTATED(NO_WAIT_OUT) ? since : since + election_wait_out(e, since);
     e->deadline = read != NULL && read->started >= e->trust_from ? lease_end(e, read) : 0;
@@ -189,8 +190,12 @@ static void mind_value(struct step *s, const struct election_read *read)
         begin_reign(s, read, read->finished, read->create_index, read->modify_index, e->seen.spared);
         return;
     }
-    e->counters.tampered++;
-    order(s, ELECTION_NOTE, ELECTION_WHY_VALUE_OVERWRITTEN);
+    bool late =
+        ours && value->epoch < e->epoch; /* ours, ordered in the reign before and carried out in this */
+    if (!late) {
+        e->counters.tampered++;
+        order(s, ELECTION_NOTE, ELECTION_WHY_VALUE_OVERWRITTEN);
+    }
     e->modify_index = read->modify_index;
     if (!e->writing)
         write_value(s);
@@ -216,7 +221,9 @@ void holding_read(struct step *s)
     }
     /* In a lease without news another one may have acted, though this read shows nothing of it: a `snapshot
      * restore` brings our hold back as it was. So it is a new reign, with its own wait and epoch. */
-    if (read->started - e->proven > e->config.lease && e->state != ELECTION_QUIESCING) {
+    bool silence = read->started - e->proven > e->config.lease && !MUTATED(RESUME_AFTER_SILENCE) &&
+                   !MUTATED(WAIT_FROM_READ);
+    if (silence && e->state != ELECTION_QUIESCING) {
         begin_reign(s, read, read->finished, read->create_index, read->modify_index, false);
         return;
     }

@@ -103,7 +103,8 @@ enum sight observe(struct election *e, const struct election_read *read)
             note_election(e, read->finished);
             /* It has to wait out the one before. Should it seem to leave a marker earlier, then it is one
              * that a restore brought back, and the one before may still act. */
-            e->seen.since = read->finished;
+            if (!MUTATED(MARKER_IN_WAIT_OUT))
+                e->seen.since = read->finished;
         }
         copy_id(e->holder.session, read->session);
         e->holder.epoch = read->value.readable ? read->value.epoch : 0;

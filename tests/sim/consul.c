@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define SESSION_LIFE (20 * S) /* Consul ends a TTL session after twice its TTL */
+#define RETRY        (437 * MS) /* agents ask again within a sixteenth of 7 s */
+#define SESSION_LIFE (20 * S)   /* Consul ends a TTL session after twice its TTL */
 
 void consul_begin(struct world *w)
 {
@@ -77,6 +78,8 @@ static struct reply *answer(struct world *w, const struct request *request, unsi
     static _Thread_local struct reply nobody;
     struct agent *agent = &w->consul.agent[i];
     nstime at = w->now + latency(w, i);
+    if (at < w->in[i].frozen_until) /* TCP sends it again until the host is awake */
+        at = w->in[i].frozen_until + latency(w, i);
     if (request->mute || lost(w, i) || at < agent->deaf || at < agent->cut || at < agent->back)
         return memset(&nobody, 0, sizeof nobody);
     struct message *m = post(w, MESSAGE_REPLY, i, at);
@@ -198,10 +201,7 @@ static bool may_lock(struct world *w, session_id session, bool delayed)
         return true;
     if (state->leader.session != 0)
         return false;
-    if (delayed)
-        w->counts->refused_lock_delay++;
-    else if (w->now < w->consul.lock_delay_until)
-        w->counts->skipped_lock_delay++; /* it was queued before the old session ended: fact 1 */
+    w->counts->refused_lock_delay += delayed;
     return !delayed;
 }
 
@@ -222,6 +222,8 @@ static void put_value(struct world *w, const struct request *request, unsigned i
 
 static bool acquire(struct world *w, const struct request *request, unsigned i)
 {
+    /* Queued before the old session ended, the lock-delay does not stop it: fact 1. The index does. */
+    w->counts->skipped_lock_delay += !request->delayed && w->now < w->consul.lock_delay_until;
     if (!at_index(w, request) || !may_lock(w, request->session, request->delayed))
         return false;
     put_value(w, request, i, 0);
@@ -280,7 +282,7 @@ void consul_apply(struct world *w, struct message *m)
     if (w->now < c->no_leader) {
         /* The entry was appended, and its fate is the next leader's: nobody is told. */
         if (chance(w, 500)) {
-            struct message *later = post(w, MESSAGE_APPLY, i, c->no_leader + within(w, 0, 50 * MS));
+            struct message *later = post(w, MESSAGE_APPLY, i, c->no_leader + within(w, 0, RETRY));
             later->request = *request;
             later->request.mute = true;
             later->life = m->life;
@@ -352,7 +354,7 @@ void consul_arrive(struct world *w, struct message *m)
         bool fails = c->no_leader - w->now > 7 * S || chance(w, 600);
         bool waits = !fails || (!reads(request->kind) && request->kind != REQUEST_RENEW && chance(w, 500));
         if (waits) {
-            struct message *later = post(w, MESSAGE_ARRIVE, i, c->no_leader + within(w, 0, 50 * MS));
+            struct message *later = post(w, MESSAGE_ARRIVE, i, c->no_leader + within(w, 0, RETRY));
             later->request = *request;
             later->request.mute = request->mute || fails;
             later->life = m->life;
@@ -373,7 +375,8 @@ void consul_arrive(struct world *w, struct message *m)
         return;
     }
     request->delayed = w->now < c->lock_delay_until;
-    struct message *entry = post(w, MESSAGE_APPLY, i, w->now + within(w, MS / 5, 3 * MS));
+    struct message *entry =
+        post(w, MESSAGE_APPLY, i, w->now + within(w, MS / 5, chance(w, 5) ? 400 * MS : 3 * MS));
     entry->request = *request;
     entry->life = m->life;
 }

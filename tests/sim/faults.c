@@ -92,7 +92,7 @@ static void tell(struct world *w, unsigned i, enum election_event_kind kind, con
     struct message *m = post(w, MESSAGE_EVENT, i, w->now + within(w, 0, 3 * MS));
     m->event = (struct election_event){.kind = kind};
     m->id = fault->other;
-    if (fault->other != i)
+    if (fault->other != i && fault->amount == 0)
         session_text(w->consul.state.member[fault->other], m->event.session);
 }
 

@@ -97,31 +97,104 @@ static void some_fault(struct rng *rng, struct fault *fault, const struct schedu
     }
 }
 
-/* An acquire that is queued while its process is stopped, and comes when a reign has passed meanwhile. Too
- * rare to wait for, and the very thing that the wait-out's begin is about. */
-static void late_acquire(struct rng *rng, struct schedule *schedule, nstime at, nstime lease)
+/* ---- what is too rare to wait for ---- */
+
+static struct fault *add(struct schedule *schedule, struct fault fault)
 {
-    if (schedule->faults + 5 > FAULTS)
-        return;
-    struct fault *f = &schedule->fault[schedule->faults];
-    nstime held = between(rng, 2 * lease, 6 * lease);
-    memset(f, 0, 5 * sizeof *f);
-    f[0] = (struct fault){.at = at, .kind = rng_below(rng, 2) ? FAULT_DELETE : FAULT_DESTROY};
-    f[1] = (struct fault){.at = at,
-                          .kind = FAULT_STOP,
-                          .trigger = REQUEST_ACQUIRE,
-                          .subject = SUBJECT_SENDER,
-                          .duration = held + between(rng, 0, lease)};
-    f[2] = (struct fault){.at = at,
-                          .kind = FAULT_HOLD,
-                          .trigger = REQUEST_ACQUIRE,
-                          .subject = SUBJECT_SENDER,
-                          .duration = held};
-    f[3] = (struct fault){.at = at + held - between(rng, 0, lease / 4), .kind = FAULT_DELETE};
-    f[4] = (struct fault){
-        .at = at, .kind = FAULT_DELETE, .trigger = REQUEST_ACQUIRE, .delay = held, .subject = SUBJECT_SENDER};
-    schedule->faults += 5;
+    schedule->fault[schedule->faults] = fault;
+    return &schedule->fault[schedule->faults++];
 }
+
+/* An acquire that is queued while its process is stopped, and comes when a reign has passed meanwhile: the
+ * very thing that the begin of the wait-out is about. */
+static void late_acquire(struct rng *rng, struct schedule *s, nstime at, nstime lease)
+{
+    nstime held = between(rng, 2 * lease, 6 * lease);
+    struct fault caught = {.at = at, .trigger = REQUEST_ACQUIRE, .subject = SUBJECT_SENDER, .duration = held};
+    add(s, (struct fault){.at = at, .kind = rng_below(rng, 2) ? FAULT_DELETE : FAULT_DESTROY});
+    add(s, caught)->kind = FAULT_HOLD;
+    caught.duration += between(rng, 0, lease);
+    add(s, caught)->kind = FAULT_STOP;
+    add(s, (struct fault){.at = at + held - between(rng, 0, lease / 4), .kind = FAULT_DELETE});
+    caught.delay = held;
+    add(s, caught)->kind = FAULT_DELETE;
+}
+
+/* A snapshot of a lock that was just released with a marker, restored when others have reigned. */
+static void restored_marker(struct rng *rng, struct schedule *s, nstime at, nstime lease)
+{
+    nstime later = at + 2 * lease + between(rng, 0, 4 * lease);
+    add(s, (struct fault){.at = at, .kind = FAULT_HANDOVER, .subject = SUBJECT_HOLDER, .amount = 1});
+    add(s, (struct fault){.at = at,
+                          .kind = FAULT_SNAPSHOT,
+                          .trigger = REQUEST_RELEASE,
+                          .delay = between(rng, 2 * MS, 15 * MS)});
+    add(s, (struct fault){.at = later, .kind = FAULT_CUT, .subject = SUBJECT_HOLDER, .duration = 2 * lease});
+    add(s, (struct fault){.at = later + between(rng, 0, lease), .kind = FAULT_RESTORE});
+}
+
+/* A hand-over whose answer gets lost, and which may still come. */
+static void doubtful_handover(struct rng *rng, struct schedule *s, nstime at, nstime lease)
+{
+    struct fault caught = {.at = at, .trigger = REQUEST_RELEASE, .subject = SUBJECT_SENDER};
+    add(s, (struct fault){.at = at,
+                          .kind = FAULT_HANDOVER,
+                          .subject = SUBJECT_HOLDER,
+                          .other = rng_below(rng, s->instances)});
+    caught.kind = rng_below(rng, 2) ? FAULT_LEADER : FAULT_HOLD;
+    caught.duration =
+        caught.kind == FAULT_LEADER ? between(rng, lease / 8, lease) : between(rng, lease / 2, 3 * lease);
+    add(s, caught);
+}
+
+/* A primary that is cut off when its session ends; its successor is stopped before it may act itself. */
+static void early_resign(struct rng *rng, struct schedule *s, nstime at, nstime lease)
+{
+    add(s, (struct fault){.at = at, .kind = FAULT_CUT, .subject = SUBJECT_HOLDER, .duration = 3 * lease});
+    add(s, (struct fault){.at = at, .kind = FAULT_DESTROY});
+    add(s, (struct fault){.at = at,
+                          .kind = FAULT_RESIGN,
+                          .trigger = REQUEST_WRITE,
+                          .subject = SUBJECT_SENDER,
+                          .other = rng_below(rng, s->instances),
+                          .delay = between(rng, 3 * MS, lease / 2),
+                          .duration = 4 * S});
+}
+
+/* Answers take their time; then the lock is taken away, and no answer tells. */
+static void slow_primary(struct rng *rng, struct schedule *s, nstime at, nstime lease)
+{
+    nstime later = at + between(rng, lease, 3 * lease);
+    add(s, (struct fault){.at = at,
+                          .kind = FAULT_SLOW,
+                          .subject = SUBJECT_HOLDER,
+                          .duration = 4 * lease,
+                          .amount = (int)(lease / 2 / MS)});
+    add(s, (struct fault){.at = later + between(rng, 0, lease / 4),
+                          .kind = FAULT_CUT,
+                          .subject = SUBJECT_HOLDER,
+                          .duration = 3 * lease});
+    add(s, (struct fault){.at = later, .kind = FAULT_RELEASE});
+}
+
+/* A primary without connection; a successor; then a snapshot of the first one's reign comes back. */
+static void restored_reign(struct rng *rng, struct schedule *s, nstime at, nstime lease)
+{
+    nstime cut = at + between(rng, 0, lease), away = between(rng, lease / 2, 3 * lease);
+    add(s, (struct fault){.at = at, .kind = FAULT_SNAPSHOT});
+    add(s, (struct fault){.at = cut, .kind = FAULT_CUT, .subject = SUBJECT_HOLDER, .duration = away});
+    add(s, (struct fault){.at = cut, .kind = FAULT_RELEASE});
+    add(s, (struct fault){.at = cut + away - lease / 4,
+                          .kind = FAULT_CUT,
+                          .subject = SUBJECT_HOLDER,
+                          .duration = 2 * lease});
+    add(s, (struct fault){.at = cut + away - between(rng, 0, lease / 4), .kind = FAULT_RESTORE});
+}
+
+typedef void company(struct rng *rng, struct schedule *s, nstime at, nstime lease);
+
+static company *const companies[] = {late_acquire, restored_marker, doubtful_handover,
+                                     early_resign, slow_primary,    restored_reign};
 
 void schedule_random(struct schedule *schedule, uint64_t seed)
 {
@@ -145,8 +218,9 @@ void schedule_random(struct schedule *schedule, uint64_t seed)
     }
     schedule->lock_delay = rng_below(&rng, 10) ? 0 : between(&rng, 0, 3 * S);
     nstime at = between(&rng, S, 3 * S), end = 4 * S + between(&rng, 8 * lease, 30 * lease);
-    if (equal_leases && rng_below(&rng, 25) == 0)
-        late_acquire(&rng, schedule, 2 * S + 2 * lease, lease);
+    if (mixture == RESTORES && rng_below(&rng, 3) == 0)
+        companies[rng_below(&rng, sizeof companies / sizeof *companies)](&rng, schedule, 2 * S + 3 * lease,
+                                                                         lease);
     unsigned most = schedule->faults + 2 + rng_below(&rng, 12);
     while (schedule->faults < most && at < end) {
         struct fault *fault = &schedule->fault[schedule->faults++];

@@ -44,7 +44,7 @@ enum fault_kind {
     FAULT_UNREADY, /* for `duration` */
     FAULT_SLOW_QUIESCE,
     /* what operators do */
-    FAULT_HANDOVER, /* to instance `other`, or to nobody if it is the same */
+    FAULT_HANDOVER, /* to instance `other`; to nobody if it is the same, or with `amount` */
     FAULT_RESIGN,   /* SIGTERM; started again after `duration` */
     FAULT_ABORT,    /* its runner died; started again after `duration` */
     FAULT_PAUSE,    /* no elections for `duration` */
