@@ -99,8 +99,11 @@ bool check_recovery(struct world *w)
     if (w->standing_since == NS_NEVER)
         w->standing_since = w->now;
     for (unsigned i = 0; i < schedule->instances; i++)
-        if (w->in[i].handing_over && w->now - w->in[i].handing_since > recovery_bound(schedule))
-            fail(w, "a hand-over of %s does not end", w->in[i].name);
+        if (w->in[i].handing_over) {
+            if (w->now > schedule->quiet + recovery_bound(schedule))
+                fail(w, "a hand-over of %s does not end", w->in[i].name);
+            return false;
+        }
     if (w->now - w->standing_since < 2 * lease + S)
         return false;
     nstime took = w->standing_since - schedule->quiet;

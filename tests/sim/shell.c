@@ -397,7 +397,6 @@ void shell_event(struct world *w, unsigned i, struct election_event *event, unsi
             return;
         in->handing_over = true;
         in->target = target;
-        in->handing_since = w->now;
     }
     if (event->kind == ELECTION_STOP) {
         if (in->stopping)

@@ -271,7 +271,7 @@ struct instance {
     session_id session, old_session;
     nstime registered_at;
     bool ready, was_ready, handing_over, renewing;
-    nstime handing_since, slow_quiesce;
+    nstime slow_quiesce; /* until */
     unsigned target;
     nstime unready_until;
     struct election_order writing; /* waits for the epoch */
