@@ -288,6 +288,9 @@ void election_step(struct election *election, const struct election_event *event
  * minute, times 1.01, and 50 ms. */
 nstime election_wait_out(const struct election *election, nstime now);
 
+/* The caller's part of the lock's value has changed: a primary orders WRITE at the next ELECTION_TIMER. */
+void election_rewrite(struct election *election, nstime now);
+
 /* Does this state hold the lock, as far as is known? */
 bool election_holds(const struct election *election);
 

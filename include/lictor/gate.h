@@ -1,7 +1,9 @@
-/* The gate: two rights, read by everybody, written by main alone.
+/* The gate: three rights, read by everybody, written by main alone.
  *
- * Acting (committing, NOTIFY, effects, addresses) is allowed until `act_until`, asking nobody. Answering for
- * authoritative zones follows `standby` (refuse, strict, serve). Times are CLOCK_BOOTTIME.
+ * Acting (committing, NOTIFY, effects) is allowed until `act_until`, asking nobody. Holding what needs no
+ * Consul (addresses, `strict` answering) goes on until `hold_until`, by consent of all other members
+ * (failsafe.h). Answering for authoritative zones follows `standby` (refuse, strict, serve). Times are
+ * CLOCK_BOOTTIME.
  * Each change is a line of the log at level debug ("gate: changed between ..."), in ns of CLOCK_BOOTTIME: the
  * lines of all instances on one kernel decide whether two could act at once (tests/chaos does).
  * The fields are independent atomics: every order of seeing two of them is safe, because closing writes
@@ -24,6 +26,7 @@ enum gate_verdict {
 
 struct gate {
     _Atomic nstime act_until;    /* the lease deadline; 0: may not act; NS_NEVER: no election configured */
+    _Atomic nstime hold_until;   /* failsafe: the end of consent; 0: none. Acting includes holding */
     _Atomic nstime refuse_until; /* `refuse`: the last consistent read showed another holder; start + lease */
     _Atomic nstime
         ready_from;         /* before it authoritative zones answer nothing; NS_NEVER until the first read */
@@ -37,6 +40,12 @@ static inline bool gate_may_act(const struct gate *gate, nstime now)
     return now < atomic_load_explicit(&gate->act_until, memory_order_acquire);
 }
 
+/* May this instance hold what needs no Consul at `now`? Any thread. */
+static inline bool gate_may_hold(const struct gate *gate, nstime now)
+{
+    return gate_may_act(gate, now) || now < atomic_load_explicit(&gate->hold_until, memory_order_acquire);
+}
+
 /* May this instance answer for authoritative zones at `now`? Workers, before a batch and again before
  * sending. */
 static inline enum gate_verdict gate_verdict(const struct gate *gate, nstime now)
@@ -46,8 +55,8 @@ static inline enum gate_verdict gate_verdict(const struct gate *gate, nstime now
     if (now < atomic_load_explicit(&gate->ready_from, memory_order_acquire))
         return GATE_NOT_READY;
     switch (atomic_load_explicit(&gate->mode, memory_order_relaxed)) {
-    case GATE_STRICT:
-        return GATE_OTHER;
+    case GATE_STRICT: /* consent keeps every other instance from acting, and so from answering */
+        return gate_may_hold(gate, now) ? GATE_ANSWER : GATE_OTHER;
     case GATE_REFUSE:
         return now < atomic_load_explicit(&gate->refuse_until, memory_order_acquire) ? GATE_OTHER
                                                                                      : GATE_ANSWER;

@@ -283,3 +283,9 @@ void holding_written(struct step *s)
     }
     open_if_due(s);
 }
+
+void election_rewrite(struct election *e, nstime now)
+{
+    if (e->state == ELECTION_PRIMARY && e->write_at > now)
+        e->write_at = now;
+}
