@@ -1,0 +1,318 @@
+/* Asking peers and answering them, on main: sockets, keys and what is outstanding. */
+#include "internal.h"
+
+#include "lictor/dns.h"
+#include "lictor/log.h"
+#include "lictor/rng.h"
+#include "lictor/sockets.h"
+#include "lictor/wire.h"
+#include "lictor/xalloc.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LETTERS_A_TURN 64 /* some microseconds each: far below main's 20 ms */
+#define COMPLAIN_EVERY (10 * NS_PER_S)
+
+/* A question on its way. The same octets are sent again: the answer's MAC covers the question's. */
+struct outstanding {
+    bool used;
+    uint64_t nonce;
+    struct tsig_mac mac;
+    size_t len;
+    uint8_t msg[PEER_MESSAGE];
+};
+
+struct peer {
+    struct peer_hooks hooks;
+    struct tsig_key key;
+    char cluster[64], node[64];
+    struct mailbox *mailbox;
+    struct event *letters, *answers[2];
+    int sockets[2]; /* IPv4, IPv6; -1: this host has none of that family */
+    struct outstanding asked[FAILSAFE_MEMBERS];
+    nstime complained;
+    struct peer_counters counters;
+};
+
+/* --- what is wrong with a signature, said seldom: anybody can send such messages ------------------------ */
+
+static void complain(struct peer *peer, const struct sockaddr_storage *from, const char *what,
+                     const char *why)
+{
+    char address[SOCKADDR_TEXT], key[NAME_MAX_TEXT];
+    nstime now = clock_boot();
+    peer->counters.bad_signatures++;
+    if (peer->complained != 0 && now - peer->complained < COMPLAIN_EVERY)
+        return;
+    peer->complained = now;
+    log_warn("failsafe: %s %s is not signed with our `peer-key` %s: %s", what, sockaddr_format(from, address),
+             name_to_text(peer->key.name, key), why);
+}
+
+static const char *hint(enum tsig_error error)
+{
+    switch (error) {
+    case TSIG_BADKEY:
+        return "BADKEY: the key's name or algorithm differs";
+    case TSIG_BADSIG:
+        return "BADSIG: the secrets differ";
+    case TSIG_BADTIME:
+        return "BADTIME: the clocks differ by more than 5 minutes";
+    default:
+        return tsig_error_text(error);
+    }
+}
+
+/* --- answering -------------------------------------------------------------------------------------- */
+
+static void send_answer(struct letter *letter, const uint8_t *reply, size_t len)
+{
+    struct iovec at = {(void *)(uintptr_t)reply, len};
+    struct msghdr header = {.msg_name = &letter->from,
+                            .msg_namelen = letter->from_len,
+                            .msg_iov = &at,
+                            .msg_iovlen = 1,
+                            .msg_control = letter->control_len > 0 ? letter->control : NULL,
+                            .msg_controllen = letter->control_len};
+    if (sendmsg(letter->fd, &header, MSG_DONTWAIT) < 0)
+        log_debug("failsafe: an answer could not be sent: %s", strerror(errno));
+}
+
+static void answer_letter(struct peer *peer, struct letter *letter)
+{
+    struct peer_question question;
+    struct tsig tsig;
+    uint8_t reply[PEER_MESSAGE];
+    size_t end, len;
+    if (question_decode(letter->msg, letter->len, &question, &end) != 0)
+        return;
+    enum tsig_found found = tsig_find(letter->msg, letter->len, &tsig);
+    nstime now = clock_real();
+    if (found != TSIG_FOUND || tsig.start != end) {
+        complain(peer, &letter->from, "a question from", "it has no signature");
+        len = answer_encode(letter->msg, end, found == TSIG_MALFORMED ? DNS_FORMERR : DNS_REFUSED,
+                            FAILSAFE_SILENT, "", reply);
+        send_answer(letter, reply, len);
+        return;
+    }
+    enum tsig_error error = tsig_verify(&peer->key, letter->msg, &tsig, NULL, TSIG_WHOLE, now);
+    if (error != TSIG_OK) {
+        complain(peer, &letter->from, "a question from", hint(error));
+        len = answer_encode(letter->msg, end, DNS_NOTAUTH, FAILSAFE_SILENT, "", reply);
+        if (tsig_refuse(reply, &len, sizeof reply, &peer->key, &tsig, error, now) == 0)
+            send_answer(letter, reply, len);
+        return;
+    }
+    enum failsafe_verdict verdict = strcmp(question.cluster, peer->cluster) != 0
+                                        ? FAILSAFE_NO_STRANGER
+                                        : peer->hooks.asked(peer->hooks.arg, &question.request);
+    len = answer_encode(letter->msg, end, DNS_NOERROR, verdict, peer->node, reply);
+    if (tsig_sign(reply, &len, sizeof reply, &peer->key, &tsig.mac, TSIG_WHOLE, now, NULL) == 0)
+        send_answer(letter, reply, len);
+}
+
+static void on_letters(evutil_socket_t fd, short what, void *arg)
+{
+    struct peer *peer = arg;
+    struct letter letter;
+    uint64_t count;
+    (void)what;
+    if (read((int)fd, &count, sizeof count) < 0)
+        return;
+    int handled = 0;
+    while (handled < LETTERS_A_TURN && mailbox_get(peer->mailbox, &letter)) {
+        peer->counters.received++;
+        answer_letter(peer, &letter);
+        handled++;
+    }
+    if (handled == LETTERS_A_TURN) /* more may be there: after the others' turn */
+        event_active(peer->letters, EV_READ, 0);
+}
+
+bool peer_take(struct peer *peer, int fd, const struct msghdr *header, const uint8_t *msg, size_t len)
+{
+    return mailbox_put(peer->mailbox, fd, header, msg, len);
+}
+
+/* --- asking ----------------------------------------------------------------------------------------- */
+
+static int socket_for(struct peer *peer, const struct sockaddr_storage *address)
+{
+    return peer->sockets[address->ss_family == AF_INET6];
+}
+
+void peer_ask(struct peer *peer, unsigned tag, const char *address, const struct failsafe_request *request)
+{
+    struct outstanding *o = &peer->asked[tag];
+    struct sockaddr_storage to;
+    if (!o->used || o->nonce != request->nonce) {
+        struct peer_question question = {.request = *request};
+        uint16_t id;
+        rng_secure(&id, sizeof id);
+        /* The tag is part of the ID, so that an answer finds its question. */
+        id = (uint16_t)((id & ~(FAILSAFE_MEMBERS - 1u)) | tag);
+        snprintf(question.cluster, sizeof question.cluster, "%s", peer->cluster);
+        o->used = true;
+        o->nonce = request->nonce;
+        o->len = question_encode(&question, id, o->msg);
+        tsig_sign(o->msg, &o->len, sizeof o->msg, &peer->key, NULL, TSIG_WHOLE, clock_real(), &o->mac);
+    }
+    if (sockaddr_parse(address, &to, NULL) != 0 || socket_for(peer, &to) < 0)
+        return; /* its silence will be told */
+    peer->counters.sent++;
+    if (sendto(socket_for(peer, &to), o->msg, o->len, MSG_DONTWAIT, (struct sockaddr *)&to,
+               sockaddr_len(&to)) < 0)
+        log_debug("failsafe: a question to %s could not be sent: %s", address, strerror(errno));
+}
+
+static void take_answer(struct peer *peer, const uint8_t *msg, size_t len,
+                        const struct sockaddr_storage *from)
+{
+    struct peer_question question;
+    struct tsig tsig;
+    enum failsafe_verdict verdict;
+    if (len < DNS_HEADER_LEN)
+        return;
+    unsigned tag = get16(msg) % FAILSAFE_MEMBERS;
+    const struct outstanding *o = &peer->asked[tag];
+    if (!o->used || memcmp(o->msg, msg, 2) != 0)
+        return; /* of an older question */
+    enum tsig_error error = TSIG_BADSIG;
+    if (tsig_find(msg, len, &tsig) != TSIG_FOUND) {
+        char rcode[16], why[48];
+        snprintf(why, sizeof why, "it has no signature (%s)", dns_rcode_text(get16(msg + 2) & 15, rcode));
+        complain(peer, from, "the answer of", why);
+    } else if (tsig.error == TSIG_BADKEY || tsig.error == TSIG_BADSIG) {
+        complain(peer, from, "for the peer at", hint((enum tsig_error)tsig.error));
+    } else if ((error = tsig_verify(&peer->key, msg, &tsig, &o->mac, TSIG_WHOLE, clock_real())) != TSIG_OK) {
+        complain(peer, from, "the answer of", hint(error));
+    } else if (tsig.error != TSIG_OK) {
+        error = (enum tsig_error)tsig.error;
+        complain(peer, from, "for the peer at", hint(error));
+    }
+    if (error != TSIG_OK) {
+        peer->hooks.answered(peer->hooks.arg, tag, o->nonce, FAILSAFE_UNSIGNED);
+        return;
+    }
+    if (answer_decode(msg, tsig.start, &question, &verdict) == 0 && question.request.nonce == o->nonce)
+        peer->hooks.answered(peer->hooks.arg, tag, o->nonce, verdict);
+}
+
+static void on_answers(evutil_socket_t fd, short what, void *arg)
+{
+    uint8_t msg[PEER_MESSAGE];
+    struct sockaddr_storage from;
+    (void)what;
+    for (int i = 0; i < LETTERS_A_TURN; i++) {
+        socklen_t from_len = sizeof from;
+        ssize_t len = recvfrom((int)fd, msg, sizeof msg, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
+        if (len < 0 && errno == EAGAIN)
+            return;
+        if (len >= 0)
+            take_answer(arg, msg, (size_t)len, &from);
+    }
+}
+
+/* --- making ----------------------------------------------------------------------------------------- */
+
+static int read_secret(const struct config_key *from, struct tsig_key *key, struct err *err)
+{
+    char text[TSIG_SECRET_MAX * 2];
+    const char *secret = from->secret;
+    if (secret == NULL) {
+        int fd = open(from->secret_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+        if (len < 0)
+            err_set(err, "%s: cannot be read: %s; `peer-key` needs its secret", from->secret_file,
+                    strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        if (len < 0)
+            return -1;
+        text[len] = '\0';
+        secret = text;
+    }
+    int octets = tsig_secret_parse(secret, key->secret, sizeof key->secret);
+    explicit_bzero(text, sizeof text);
+    if (octets < TSIG_SECRET_MIN)
+        return err_set(err, "%s: holds no base64 of %d to %d octets; make it with `openssl rand -base64 32`",
+                       from->secret ? "`secret`" : from->secret_file, TSIG_SECRET_MIN, TSIG_SECRET_MAX);
+    key->secret_len = (size_t)octets;
+    return 0;
+}
+
+static int read_key(const struct config *config, struct tsig_key *key, struct err *err)
+{
+    uint8_t name[NAME_MAX_WIRE];
+    if (name_from_text(config->election.peer_key, NULL, name, err) < 0)
+        return -1;
+    for (size_t i = 0; i < config->key_count; i++) {
+        const struct config_key *from = &config->keys[i];
+        if (!name_equal(from->name, name))
+            continue;
+        memcpy(key->name, from->name, sizeof key->name);
+        key->algorithm = (enum tsig_algorithm)tsig_algorithm_parse(from->algorithm);
+        return read_secret(from, key, err);
+    }
+    return err_set(err, "`peer-key`: there is no key `%s`", config->election.peer_key);
+}
+
+/* Any port: answers come back to it. A host without IPv6 is no fault. */
+static void open_sockets(struct peer *peer, struct event_base *base)
+{
+    for (int i = 0; i < 2; i++) {
+        peer->sockets[i] = socket(i ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (peer->sockets[i] < 0)
+            continue;
+        if (i)
+            setsockopt(peer->sockets[i], IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
+        peer->answers[i] = event_new(base, peer->sockets[i], EV_READ | EV_PERSIST, on_answers, peer);
+        event_add(peer->answers[i], NULL);
+    }
+}
+
+struct peer *peer_new(struct event_base *base, const struct config *config, const struct peer_hooks *hooks,
+                      struct err *err)
+{
+    struct peer *peer = xcalloc(1, sizeof *peer);
+    peer->hooks = *hooks;
+    peer->sockets[0] = peer->sockets[1] = -1;
+    snprintf(peer->cluster, sizeof peer->cluster, "%s", config->election.cluster);
+    snprintf(peer->node, sizeof peer->node, "%s", config->node);
+    if (read_key(config, &peer->key, err) != 0 || (peer->mailbox = mailbox_new(err)) == NULL) {
+        peer_free(peer);
+        return NULL;
+    }
+    open_sockets(peer, base);
+    peer->letters = event_new(base, mailbox_fd(peer->mailbox), EV_READ | EV_PERSIST, on_letters, peer);
+    event_add(peer->letters, NULL);
+    return peer;
+}
+
+void peer_free(struct peer *peer)
+{
+    if (peer == NULL)
+        return;
+    for (int i = 0; i < 2; i++) {
+        if (peer->answers[i] != NULL)
+            event_free(peer->answers[i]);
+        if (peer->sockets[i] >= 0)
+            close(peer->sockets[i]);
+    }
+    if (peer->letters != NULL)
+        event_free(peer->letters);
+    mailbox_free(peer->mailbox);
+    explicit_bzero(&peer->key, sizeof peer->key);
+    free(peer);
+}
+
+void peer_counters(const struct peer *peer, struct peer_counters *out)
+{
+    *out = peer->counters;
+    out->dropped = mailbox_dropped(peer->mailbox);
+}
