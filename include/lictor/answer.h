@@ -26,6 +26,8 @@ enum answer_reason {
     ANSWER_EXPIRED,     /* SERVFAIL, EDE 22 */
     ANSWER_PROHIBITED,  /* REFUSED, EDE 18: inspection from elsewhere, transfer not allowed */
     ANSWER_STALE,       /* answered, EDE 3 */
+    ANSWER_PEER,        /* between instances: given to main, which replies (peer.h); not made by answer() */
+    ANSWER_PEER_FULL,   /* the same, dropped: too many wait for main */
     ANSWER_REASONS,
 };
 

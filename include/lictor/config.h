@@ -67,6 +67,7 @@ struct config_election {
     char *advertise; /* "192.0.2.1:53"; filled from listen when that is neither loopback nor wildcard; NULL:
                         none */
     char *peer_key;  /* key name in text form, or NULL */
+    bool failsafe;   /* needs peer_key */
 };
 
 struct config_key {
@@ -144,6 +145,8 @@ struct config *config_load(const char *path, struct buf *faults);
 struct config *config_parse(const char *path, const char *text, size_t len, struct buf *faults);
 void config_free(struct config *config);
 
+/* The key of this name in text form, or NULL. */
+const struct config_key *config_key(const struct config *config, const char *name);
 /* The TTL of a service (lower-case name) in seconds, by service_ttl's rules. */
 uint32_t config_service_ttl(const struct config_services *services, const char *name);
 /* What may not change in a reload, since it was used when processes, sockets and threads began: the keys

@@ -8,8 +8,9 @@
  * of a lease. Every one must say yes: then it may hold until *the round's start* + lease. One "no", silence
  * or a bad signature, and the last whole round's deadline is the end.
  *
- * Consenting. A member says yes only if it follows, none of its consistent reads that began within the last
- * half lease succeeded, and the last one showed the asker as the holder, in that epoch. With it goes the
+ * Consenting. A member says yes only if it follows, its consistent reads fail (one did, and none that began
+ * within the last half lease succeeded; or simply none within three quarters), and the last one showed the
+ * asker as the holder, in that epoch. With it goes the
  * promise not to stand for the lock before its answer + lease * 1.01 + 50 ms. A promise may be forgotten (a
  * restart): it only spares a useless election, see below.
  *
@@ -66,6 +67,7 @@ enum failsafe_event_kind {
     FAILSAFE_LOOK,     /* the election took a step, or the timer is due */
     FAILSAFE_LIST,     /* list: whom the lock's value names now, beyond doubt; count 0: nobody, or in doubt */
     FAILSAFE_ANSWERED, /* answer */
+    FAILSAFE_MISSED,   /* a consistent read of the follower failed */
     FAILSAFE_ASKED,    /* request: the output's verdict is the answer */
 };
 
@@ -89,6 +91,7 @@ enum failsafe_note {
     FAILSAFE_NOTE_NONE,
     FAILSAFE_NOTE_HOLDING,   /* the lease is over, consent goes on */
     FAILSAFE_NOTE_ENDED,     /* consent ran out: blame, why */
+    FAILSAFE_NOTE_WITHOUT,   /* the lease is over, and consent was not whole: blame, why */
     FAILSAFE_NOTE_LOST,      /* the election has another opinion of this reign */
     FAILSAFE_NOTE_CONFIRMED, /* Consul is back, in the same epoch */
 };
@@ -118,10 +121,12 @@ struct failsafe {
     bool asking, worried;
     nstime hold_from, hold_until; /* start of the last whole round; its end as a lease */
     bool holding;                 /* HOLDING was said */
+    bool without;                 /* WITHOUT or ENDED was said */
     size_t blame;                 /* who kept the last round from being whole */
     enum failsafe_verdict why;    /* YES: nobody did */
 
     /* Consenting */
+    nstime missed_at; /* when a read failed last; 0: never */
     nstime promised_until;
     char promised_to[ELECTION_ID_SIZE];
 

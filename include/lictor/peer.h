@@ -49,10 +49,11 @@ void peer_ask(struct peer *peer, unsigned tag, const char *address, const struct
 
 void peer_counters(const struct peer *peer, struct peer_counters *out);
 
-/* Is this a message for peer_take? One comparison: it costs nothing on the way of every query. */
+/* Is this a message for peer_take? One comparison: it costs nothing on the way of every query. One without an
+ * additional record, where the signature would be, is an ordinary query for an unknown name. */
 static inline bool peer_is_for(const uint8_t *msg, size_t len)
 {
-    return len > 21 && memcmp(msg + 12, "\7consent", 8) == 0 && (msg[2] & 0xf8) == 0;
+    return len > 21 && memcmp(msg + 12, "\7consent", 8) == 0 && (msg[2] & 0xf8) == 0 && msg[11] == 1;
 }
 /* Copies the message, its sender and the control message for the answer (the address that was asked) into
  * the queue. fd is the socket it came by, open as long as the workers run. False: the queue is full, or the

@@ -7,6 +7,7 @@
 #include "lictor/gate.h"
 
 struct role;
+struct peer;
 
 enum role_event_kind {
     ROLE_PROMOTED, /* may act from now on (the wait-out is over, the gate is open) */
@@ -100,12 +101,24 @@ size_t role_members(const struct role *role, struct role_member *out, size_t max
 /* {"role":"starting|standby|acquiring|waiting-out|primary|paused|handing-over|handover-unknown|stopped",
  * "may_act":..,"epoch":..,"lease_left_ms":.. (null: no election),"ready":..,"reason":"...","session":"...",
  * "primary":{"node","instance","address","epoch","self","lease_ms" (with an election)} or null,
+ * "failsafe":{"holding","hold_left_ms","members":[{"node","instance","consents","answer"}],"promise_left_ms",
+ * "promised_to"} or null when off,
  * "members":[{"node","instance","address","ready","reason","primary","self"}],
  * "witness":"connected|trying" (to the primary's DNS port, whose refusals prove its death) or null,
  * "paused":{"who","why","at","until" (null: none)} or null} */
 json_t *role_status(const struct role *role);
 /* The history of decisions and reasons, newest last, for `lictor why`: [{"at":"...","what":"..."}]. */
 json_t *role_why(const struct role *role);
+/* Messages between instances, for the workers (peer.h); NULL without `peer-key`. Lives as long as the role.
+ */
+struct peer *role_peer(const struct role *role);
+struct role_failsafe {
+    bool holding; /* the lease is over and consent is not */
+    nstime hold_left;
+    uint64_t holds, rounds_whole, rounds_broken, consents, refusals, bad_signatures;
+};
+/* false: failsafe is off. */
+bool role_failsafe(const struct role *role, struct role_failsafe *out);
 uint64_t role_epoch_seen(const struct role *role); /* to be saved in state-dir */
 struct role_counters {
     uint64_t promotions, demotions, elections, confirms, confirm_failures, tampered;

@@ -5,6 +5,7 @@
 #include "lictor/answer.h"
 #include "lictor/buf.h"
 #include "lictor/err.h"
+#include "lictor/peer.h"
 #include "lictor/sockets.h"
 
 #include <sys/socket.h>
@@ -28,6 +29,7 @@ struct server_config {
     const struct acl *inspect_from; /* besides loopback; may be NULL */
     unsigned tcp_clients; /* most TCP connections a worker; above, the longest idle one is closed. 0: 1000 */
     nstime tcp_idle;      /* 10 s when few, less as the table fills (RFC 7766 section 6.2.3). 0: 10 s */
+    struct peer *peer;    /* gets messages between instances; outlives the server. NULL: they are queries */
     uint16_t udp_max;     /* our own limit for UDP replies, 512 to 4096. 0: 1232 */
 };
 

@@ -2,22 +2,11 @@
 #include "config/literal.h"
 #include "config/read.h"
 
+#include "lictor/tsig.h"
 #include "lictor/xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define SECRET_MIN 16 /* octets; RFC 8945 section 10 asks for no less than half of the digest */
-
-/* Octets that base64 text stands for, or -1 if it is none (RFC 4648 section 4). */
-static int base64_octets(const char *text)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t digits = strspn(text, alphabet), pads = strspn(text + digits, "=");
-    if (text[digits + pads] || (digits + pads) % 4 || pads > 2)
-        return -1;
-    return (int)(digits * 3 / 4);
-}
 
 static void check_secret(struct check *check, cfg_t *section, const struct config_key *key)
 {
@@ -26,11 +15,14 @@ static void check_secret(struct check *check, cfg_t *section, const struct confi
                   key->secret ? "both `secret` and `secret-file` are set; keep one of them"
                               : "the key `%s` has no secret; set `secret-file` (or `secret`)",
                   cfg_title(section));
-    } else if (key->secret && base64_octets(key->secret) < SECRET_MIN) {
-        /* The secret itself stays out of the message. */
-        fault_add(check->faults, read_line(section, "secret"),
-                  "`secret` is not base64 of at least %d octets; make one with `openssl rand -base64 32`",
-                  SECRET_MIN);
+    } else if (key->secret) {
+        uint8_t octets[TSIG_SECRET_MAX];
+        int len = tsig_secret_parse(key->secret, octets, sizeof(octets));
+        explicit_bzero(octets, sizeof(octets));
+        if (len < TSIG_SECRET_MIN) /* the secret itself stays out of the message */
+            fault_add(check->faults, read_line(section, "secret"),
+                      "`secret` is not base64 of at least %d octets; make one with `openssl rand -base64 32`",
+                      TSIG_SECRET_MIN);
     }
 }
 
@@ -65,15 +57,20 @@ void read_keys(struct check *check)
         read_key(check, cfg_getnsec(check->root, "key", i));
 }
 
-bool is_known_key(struct check *check, const char *text)
+const struct config_key *config_key(const struct config *config, const char *text)
 {
     uint8_t name[NAME_MAX_WIRE];
     if (name_from_text(text, NULL, name, NULL) < 0)
-        return false;
-    for (size_t i = 0; i < check->config->key_count; i++)
-        if (name_equal(check->config->keys[i].name, name))
-            return true;
-    return false;
+        return NULL;
+    for (size_t i = 0; i < config->key_count; i++)
+        if (name_equal(config->keys[i].name, name))
+            return &config->keys[i];
+    return NULL;
+}
+
+bool is_known_key(struct check *check, const char *text)
+{
+    return config_key(check->config, text) != NULL;
 }
 
 /* The name is part of KV paths and of a service's ID. */
@@ -126,6 +123,32 @@ static void read_advertise(struct check *check, cfg_t *block)
         check->config->election.advertise = literal_text(loopback);
 }
 
+/* What instances sign their messages with, and what rests on it. */
+static void read_peer_key(struct check *check, cfg_t *block)
+{
+    struct config_election *election = &check->config->election;
+    const struct config_key *key = NULL;
+    election->peer_key = read_text(block, "peer-key", NULL);
+    election->failsafe = read_bool(check, block, "failsafe", false);
+    if (election->peer_key) {
+        key = config_key(check->config, election->peer_key);
+        if (!key)
+            fault_add(check->faults, read_line(block, "peer-key"),
+                      "`peer-key` is `%s`, which no `key` section defines; add `key \"%s\" { secret-file = "
+                      "... }`",
+                      election->peer_key, election->peer_key);
+        else if (tsig_algorithm_parse(key->algorithm) < TSIG_HMAC_SHA256)
+            fault_add(check->faults, read_line(block, "peer-key"),
+                      "the key `%s` of `peer-key` uses `%s`, which signs nothing of ours; use "
+                      "\"hmac-sha256\"",
+                      election->peer_key, key->algorithm);
+    } else if (election->failsafe) {
+        fault_add(check->faults, read_line(block, "failsafe"),
+                  "`failsafe` needs `peer-key`, the key that instances sign their messages with; add it and "
+                  "a `key` section");
+    }
+}
+
 void read_election(struct check *check)
 {
     static const char *const standby[] = {"refuse", "strict", "serve", NULL}; /* as enum gate_mode */
@@ -139,10 +162,5 @@ void read_election(struct check *check)
     election->priority = (int)read_number(check, block, "priority", 100, 0, 65535);
     if (block)
         read_advertise(check, block);
-    election->peer_key = read_text(block, "peer-key", NULL);
-    if (election->peer_key && !is_known_key(check, election->peer_key))
-        fault_add(
-            check->faults, read_line(block, "peer-key"),
-            "`peer-key` is `%s`, which no `key` section defines; add `key \"%s\" { secret-file = ... }`",
-            election->peer_key, election->peer_key);
+    read_peer_key(check, block);
 }

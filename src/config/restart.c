@@ -60,8 +60,22 @@ static const char *services_needs_restart(const struct config_services *a, const
     return NULL;
 }
 
-static const char *election_needs_restart(const struct config_election *a, const struct config_election *b)
+/* The secret's file is read once, at start. */
+static bool same_peer_key(const struct config *a, const struct config *b)
 {
+    if (!same(a->election.peer_key, b->election.peer_key))
+        return false;
+    if (!a->election.peer_key)
+        return true;
+    const struct config_key *x = config_key(a, a->election.peer_key),
+                            *y = config_key(b, b->election.peer_key);
+    return same(x->algorithm, y->algorithm) && same(x->secret, y->secret) &&
+           same(x->secret_file, y->secret_file);
+}
+
+static const char *election_needs_restart(const struct config *running, const struct config *wanted)
+{
+    const struct config_election *a = &running->election, *b = &wanted->election;
     if (a->enabled != b->enabled)
         return "election";
     if (!a->enabled)
@@ -72,7 +86,8 @@ static const char *election_needs_restart(const struct config_election *a, const
            : a->candidate != b->candidate      ? "election.candidate"
            : a->priority != b->priority        ? "election.priority"
            : !same(a->advertise, b->advertise) ? "election.advertise"
-           : !same(a->peer_key, b->peer_key)   ? "election.peer-key"
+           : !same_peer_key(running, wanted)   ? "election.peer-key"
+           : a->failsafe != b->failsafe        ? "election.failsafe"
                                                : NULL;
 }
 
@@ -91,5 +106,5 @@ const char *config_needs_restart(const struct config *running, const struct conf
         key = consul_needs_restart(&running->consul, &wanted->consul);
     if (!key)
         key = services_needs_restart(&running->services, &wanted->services);
-    return key ? key : election_needs_restart(&running->election, &wanted->election);
+    return key ? key : election_needs_restart(running, wanted);
 }

@@ -10,6 +10,8 @@ struct scrape {
     const struct control_view *view;
     const char *name; /* of the metric being written */
     struct role_counters role;
+    struct role_failsafe failsafe;
+    bool failsafe_on;
     json_t *members, *zones, *actions;
     struct consul_stats watch, election;
     struct buf *out;
@@ -186,6 +188,48 @@ static void sample_lease_confirms_total(struct scrape *s)
     put1(s, "result", "failed", (double)s->role.confirm_failures);
 }
 
+/* ---- failsafe: no samples while it is off ---- */
+
+static void sample_failsafe_holding(struct scrape *s)
+{
+    if (s->failsafe_on)
+        put(s, s->failsafe.holding);
+}
+
+static void sample_failsafe_hold_left_seconds(struct scrape *s)
+{
+    if (s->failsafe_on)
+        put(s, s->failsafe.hold_left > 0 ? seconds(s->failsafe.hold_left) : 0);
+}
+
+static void sample_failsafe_holds_total(struct scrape *s)
+{
+    if (s->failsafe_on)
+        put(s, (double)s->failsafe.holds);
+}
+
+static void sample_failsafe_rounds_total(struct scrape *s)
+{
+    if (!s->failsafe_on)
+        return;
+    put1(s, "result", "whole", (double)s->failsafe.rounds_whole);
+    put1(s, "result", "broken", (double)s->failsafe.rounds_broken);
+}
+
+static void sample_failsafe_answers_total(struct scrape *s)
+{
+    if (!s->failsafe_on)
+        return;
+    put1(s, "answer", "yes", (double)s->failsafe.consents);
+    put1(s, "answer", "no", (double)s->failsafe.refusals);
+}
+
+static void sample_failsafe_bad_signatures_total(struct scrape *s)
+{
+    if (s->failsafe_on)
+        put(s, (double)s->failsafe.bad_signatures);
+}
+
 /* ---- view ---- */
 
 static void sample_view_live(struct scrape *s)
@@ -342,6 +386,7 @@ void metrics_print(const struct control *control, struct buf *out)
     struct scrape scrape = {.control = control, .view = &control->view, .out = out};
     json_t *role = role_status(control->view.role);
     role_counters(control->view.role, &scrape.role);
+    scrape.failsafe_on = role_failsafe(control->view.role, &scrape.failsafe);
     scrape.members = json_object_get(role, "members");
     scrape.zones = document_zones(control);
     scrape.actions = document_actions(control);

@@ -56,8 +56,11 @@ static enum failsafe_verdict judge(const struct failsafe *f, const struct electi
         return FAILSAFE_NO_HOLDS;
     if (e->seen.started == 0)
         return FAILSAFE_NO_UNKNOWN;
-    /* A healthy follower's newest read began a good quarter of a lease ago at most. */
-    if (now - e->seen.started <= e->config.lease / 2)
+    /* A healthy follower's newest answered read, which blocks for a good quarter of a lease, began a good
+     * half of one ago at most. A failure since then tells sooner. */
+    nstime silent = now - e->seen.started;
+    if (silent <= e->config.lease / 2 ||
+        (silent <= e->config.lease / 4 * 3 && f->missed_at <= e->seen.started))
         return FAILSAFE_NO_REACHES;
     if (!e->seen.exists || e->seen.free)
         return FAILSAFE_NO_FREE;
@@ -99,6 +102,7 @@ static void drop(struct failsafe *f)
     f->asking = false;
     f->hold_from = f->hold_until = 0;
     f->next_round = 0;
+    f->why = FAILSAFE_YES;
 }
 
 static void take_list(struct failsafe *f, size_t count, const char (*instances)[ELECTION_ID_SIZE])
@@ -252,8 +256,11 @@ static void look(struct failsafe *f, const struct election *e, nstime now, struc
         out->note = now < act_until ? FAILSAFE_NOTE_CONFIRMED
                     : reign         ? FAILSAFE_NOTE_ENDED
                                     : FAILSAFE_NOTE_LOST;
+    } else if (!holds && reign && now >= act_until && !f->without && f->why != FAILSAFE_YES) {
+        out->note = FAILSAFE_NOTE_WITHOUT;
     }
     f->holding = holds;
+    f->without = !holds && reign && now >= act_until && (f->without || out->note != FAILSAFE_NOTE_NONE);
 
     if (f->asking)
         out->timer = earlier(f->send_at, earlier(f->round_end, f->next_round));
@@ -277,6 +284,9 @@ void failsafe_step(struct failsafe *f, struct election *e, const struct failsafe
         break;
     case FAILSAFE_ANSWERED:
         answered(f, e, event, now);
+        break;
+    case FAILSAFE_MISSED:
+        f->missed_at = now;
         break;
     case FAILSAFE_ASKED:
         asked(f, e, &event->request, now, out);

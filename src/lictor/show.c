@@ -89,6 +89,29 @@ static void put_members(struct table *table, const json_t *role)
     }
 }
 
+static void put_failsafe(struct table *table, const json_t *failsafe)
+{
+    const json_t *member;
+    char left[32];
+    size_t i;
+    if (!json_is_object(failsafe))
+        return;
+    table_put(table, DIM, "failsafe");
+    if (flag(failsafe, "holding"))
+        table_printf(table, WARN, "holding by consent, %s left",
+                     milliseconds(number(failsafe, "hold_left_ms"), left));
+    else if (text(failsafe, "promised_to")[0])
+        table_printf(table, WARN, "consents that %s holds on, for %s", text(failsafe, "promised_to"),
+                     milliseconds(number(failsafe, "promise_left_ms"), left));
+    else
+        table_put(table, PLAIN, "on");
+    json_array_foreach(json_object_get(failsafe, "members"), i, member)
+    {
+        table_put(table, DIM, "");
+        table_printf(table, PLAIN, "%s %s", text(member, "node"), text(member, "answer"));
+    }
+}
+
 static void put_view(struct table *table, const json_t *view)
 {
     char age[32];
@@ -171,6 +194,7 @@ void show_status(const json_t *result, bool colour, struct buf *out)
     put_primary(&table, role);
     put_pause(&table, role);
     put_members(&table, role);
+    put_failsafe(&table, json_object_get(role, "failsafe"));
     if (json_is_object(view))
         put_view(&table, view);
     json_array_foreach(json_object_get(result, "zones"), i, zone)

@@ -295,6 +295,7 @@ static int start_server(struct daemon *daemon, struct server_listen *listens, st
         .tcp_clients = limits_tcp_clients(daemon->config),
         .tcp_idle = 10 * NS_PER_S,
         .inspect_from = inspect_from,
+        .peer = role_peer(daemon->role),
     };
     daemon->server = server_new(&config, err);
     return daemon->server ? server_start(daemon->server, err) : -1;
@@ -528,10 +529,10 @@ void daemon_free(struct daemon *daemon)
     control_free(daemon->control);
     confirm_view(daemon);
     watch_free(daemon->watch);
+    server_free(daemon->server); /* its workers hand messages to the role's peer */
     role_free(daemon->role);
     consul_client_free(daemon->watch_client);
     consul_client_free(daemon->election_client);
-    server_free(daemon->server);
     runner_stop(daemon->runner);   /* a reload that waits for it hands its zones back to the builder */
     builder_free(daemon->builder); /* from here on main is the only thread and stands in for the builder */
     if (daemon->catalog)

@@ -41,7 +41,7 @@ struct peer {
 
 /* --- what is wrong with a signature, said seldom: anybody can send such messages ------------------------ */
 
-static void complain(struct peer *peer, const struct sockaddr_storage *from, const char *what,
+static void complain(struct peer *peer, const char *what, const struct sockaddr_storage *other,
                      const char *why)
 {
     char address[SOCKADDR_TEXT], key[NAME_MAX_TEXT];
@@ -50,7 +50,7 @@ static void complain(struct peer *peer, const struct sockaddr_storage *from, con
     if (peer->complained != 0 && now - peer->complained < COMPLAIN_EVERY)
         return;
     peer->complained = now;
-    log_warn("failsafe: %s %s is not signed with our `peer-key` %s: %s", what, sockaddr_format(from, address),
+    log_warn("failsafe: %s %s, `peer-key` %s: %s", what, sockaddr_format(other, address),
              name_to_text(peer->key.name, key), why);
 }
 
@@ -94,7 +94,7 @@ static void answer_letter(struct peer *peer, struct letter *letter)
     enum tsig_found found = tsig_find(letter->msg, letter->len, &tsig);
     nstime now = clock_real();
     if (found != TSIG_FOUND || tsig.start != end) {
-        complain(peer, &letter->from, "a question from", "it has no signature");
+        complain(peer, "an unsigned question from", &letter->from, "it is not signed, or malformed");
         len = answer_encode(letter->msg, end, found == TSIG_MALFORMED ? DNS_FORMERR : DNS_REFUSED,
                             FAILSAFE_SILENT, "", reply);
         send_answer(letter, reply, len);
@@ -102,7 +102,7 @@ static void answer_letter(struct peer *peer, struct letter *letter)
     }
     enum tsig_error error = tsig_verify(&peer->key, letter->msg, &tsig, NULL, TSIG_WHOLE, now);
     if (error != TSIG_OK) {
-        complain(peer, &letter->from, "a question from", hint(error));
+        complain(peer, "a question with a wrong signature from", &letter->from, hint(error));
         len = answer_encode(letter->msg, end, DNS_NOTAUTH, FAILSAFE_SILENT, "", reply);
         if (tsig_refuse(reply, &len, sizeof reply, &peer->key, &tsig, error, now) == 0)
             send_answer(letter, reply, len);
@@ -123,7 +123,7 @@ static void on_letters(evutil_socket_t fd, short what, void *arg)
     uint64_t count;
     (void)what;
     if (read((int)fd, &count, sizeof count) < 0)
-        return;
+        count = 0; /* a second turn: the rest of the last one */
     int handled = 0;
     while (handled < LETTERS_A_TURN && mailbox_get(peer->mailbox, &letter)) {
         peer->counters.received++;
@@ -185,15 +185,15 @@ static void take_answer(struct peer *peer, const uint8_t *msg, size_t len,
     enum tsig_error error = TSIG_BADSIG;
     if (tsig_find(msg, len, &tsig) != TSIG_FOUND) {
         char rcode[16], why[48];
-        snprintf(why, sizeof why, "it has no signature (%s)", dns_rcode_text(get16(msg + 2) & 15, rcode));
-        complain(peer, from, "the answer of", why);
+        snprintf(why, sizeof why, "rcode %s", dns_rcode_text(get16(msg + 2) & 15, rcode));
+        complain(peer, "an unsigned answer from", from, why);
     } else if (tsig.error == TSIG_BADKEY || tsig.error == TSIG_BADSIG) {
-        complain(peer, from, "for the peer at", hint((enum tsig_error)tsig.error));
+        complain(peer, "our signature is refused by", from, hint((enum tsig_error)tsig.error));
     } else if ((error = tsig_verify(&peer->key, msg, &tsig, &o->mac, TSIG_WHOLE, clock_real())) != TSIG_OK) {
-        complain(peer, from, "the answer of", hint(error));
+        complain(peer, "an answer with a wrong signature from", from, hint(error));
     } else if (tsig.error != TSIG_OK) {
         error = (enum tsig_error)tsig.error;
-        complain(peer, from, "for the peer at", hint(error));
+        complain(peer, "our signature is refused by", from, hint(error));
     }
     if (error != TSIG_OK) {
         peer->hooks.answered(peer->hooks.arg, tag, o->nonce, FAILSAFE_UNSIGNED);
@@ -248,18 +248,12 @@ static int read_secret(const struct config_key *from, struct tsig_key *key, stru
 
 static int read_key(const struct config *config, struct tsig_key *key, struct err *err)
 {
-    uint8_t name[NAME_MAX_WIRE];
-    if (name_from_text(config->election.peer_key, NULL, name, err) < 0)
-        return -1;
-    for (size_t i = 0; i < config->key_count; i++) {
-        const struct config_key *from = &config->keys[i];
-        if (!name_equal(from->name, name))
-            continue;
-        memcpy(key->name, from->name, sizeof key->name);
-        key->algorithm = (enum tsig_algorithm)tsig_algorithm_parse(from->algorithm);
-        return read_secret(from, key, err);
-    }
-    return err_set(err, "`peer-key`: there is no key `%s`", config->election.peer_key);
+    const struct config_key *from = config_key(config, config->election.peer_key);
+    if (from == NULL)
+        return err_set(err, "`peer-key`: there is no key `%s`", config->election.peer_key);
+    memcpy(key->name, from->name, sizeof key->name);
+    key->algorithm = (enum tsig_algorithm)tsig_algorithm_parse(from->algorithm);
+    return read_secret(from, key, err);
 }
 
 /* Any port: answers come back to it. A host without IPv6 is no fault. */

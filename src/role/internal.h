@@ -4,6 +4,7 @@
 #include "value.h"
 #include "witness.h"
 
+#include "lictor/peer.h"
 #include "lictor/role.h"
 
 #include <event2/event.h>
@@ -51,6 +52,7 @@ struct decision {
     char what[320];
 };
 
+struct consent; /* failsafe.c */
 struct asked;   /* requests.c: what was asked for on this standby */
 struct pausing; /* pause.c: `pause` or `resume` under way */
 
@@ -143,6 +145,10 @@ struct role {
     bool leaving, cleaning;
     unsigned farewells;
 
+    /* failsafe.c */
+    struct consent *consent; /* NULL: no peer-key */
+    uint64_t leader_index;   /* ModifyIndex that `leader` was read at; 0: no key */
+
     /* report.c */
     struct fault faults[ROLE_FAULTS]; /* what does not work at present */
     struct decision decisions[ROLE_DECISIONS];
@@ -233,6 +239,19 @@ const char *pause_text(const struct role *role, char *out, size_t size); /* "" w
 /* leaving.c */
 void leaving_ended(struct role *role); /* the lock is given up */
 void leaving_due(struct role *role);   /* out of time */
+
+/* failsafe.c; all but consent_bars do nothing without a peer-key */
+int consent_new(struct role *role, const struct config *config, struct err *err);
+void consent_free(struct role *role);
+void consent_look(struct role *role); /* after each step, before its orders are carried out */
+/* Our WRITE with this serial is about to be sent, was done; the lock was read. */
+void consent_writes(struct role *role, uint32_t serial, struct lock_value *value);
+void consent_written(struct role *role, uint32_t serial);
+void consent_read(struct role *role);
+void consent_missed(struct role *role);  /* it could not be read */
+void consent_refresh(struct role *role); /* the members may have changed */
+bool consent_bars(const struct role *role, char reason[256]);
+json_t *consent_status(const struct role *role);
 
 /* report.c */
 void report_note(struct role *role, const struct election_order *order);

@@ -111,9 +111,11 @@ void lock_read(struct role *role, struct consul_response *response, bool confirm
     if (response->status == 404 && response->index > 0) {
         event.kind = ELECTION_READ;
         memset(&role->leader, 0, sizeof role->leader);
+        role->leader_index = 0;
         role->leader_session[0] = '\0';
     } else if (response->status != 200) {
         report_error(role, "reading the lock", response);
+        consent_missed(role);
     } else if (consul_kv_parse(response->body, &entries, &count, &err) != 0 || count != 1) {
         log_warn("election: reading the lock: %s", count != 1 ? "not one entry" : err.text);
     } else {
@@ -125,6 +127,8 @@ void lock_read(struct role *role, struct consul_response *response, bool confirm
         lock_value_decode(entries[0].value.data, entries[0].value.len, &role->leader);
         snprintf(role->leader_session, sizeof role->leader_session, "%s", entries[0].session);
         read->value = role->leader.election;
+        role->leader_index = read->modify_index;
+        consent_read(role);
         if (read->value.readable) {
             snprintf(role->last_primary.node, sizeof role->last_primary.node, "%s", role->leader.node);
             snprintf(role->last_primary.instance, sizeof role->last_primary.instance, "%s",
@@ -151,7 +155,10 @@ void lock_confirm(struct role *role, const struct election_order *order)
 
 static void written(struct role *role, struct consul_response *response, uint64_t tag)
 {
-    feed_result(role, ELECTION_WRITTEN, outcome(role, "writing the lock's value", response, (uint32_t)tag));
+    struct election_result result = outcome(role, "writing the lock's value", response, (uint32_t)tag);
+    if (result.outcome == ELECTION_DONE)
+        consent_written(role, result.serial);
+    feed_result(role, ELECTION_WRITTEN, result);
 }
 
 static void write_now(struct role *role, const struct election_order *order)
@@ -159,6 +166,7 @@ static void write_now(struct role *role, const struct election_order *order)
     struct lock_value value;
     char epoch[24];
     own_value(role, order, &value);
+    consent_writes(role, order->serial, &value);
     snprintf(epoch, sizeof epoch, "%" PRIu64, order->epoch);
     char *key = role_key(role, "epoch");
     const char *session = role->election.session;

@@ -137,6 +137,7 @@ static void answered(void *arg, struct consul_response *response, bool changed)
         return;
     }
     role_tell(role, ROLE_OBSERVED, role->election.epoch, "the members changed");
+    consent_refresh(role);
     mind_name(role);
 }
 

@@ -272,6 +272,7 @@ json_t *role_status(const struct role *role)
                                                            : json_string("trying"));
     json_object_set_new(status, "paused", pause_json(role));
     json_object_set_new(status, "session", json_string(e->session));
+    json_object_set_new(status, "failsafe", consent_status(role));
     return status;
 }
 

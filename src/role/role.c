@@ -134,6 +134,7 @@ static void step(struct role *role, struct election_event *event)
     event->clock_offset = clock_offset();
     election_step(&role->election, event, clock_boot(), &out);
     set_gate(role, &out);
+    consent_look(role);
     role->check_ttl = out.check_ttl;
     if (out.timer == NS_NEVER)
         evtimer_del(role->timer);
@@ -151,6 +152,8 @@ static void ask_ready(struct role *role)
         ready = false;
         copy_text(reason, sizeof reason, "not known yet whether elections are paused");
     }
+    if (ready && consent_bars(role, reason))
+        ready = false;
     copy_text(role->ready_reason, sizeof role->ready_reason, ready ? "" : reason);
     if (ready == role->ready)
         return;
@@ -176,6 +179,7 @@ void role_feed(struct role *role, const struct election_event *event)
     report_standing(role);
     proof_mind(role);
     members_refresh(role);
+    consent_refresh(role);
 }
 
 void role_feed_session(struct role *role, enum election_event_kind kind, const char *session)
@@ -253,6 +257,10 @@ struct role *role_new(const struct role_config *config, struct err *err)
     rng_secure(&pure.seed, sizeof pure.seed);
     election_init(&role->election, &pure, clock_boot());
     role->check_ttl = ELECTION_CHECK_TTL;
+    if (consent_new(role, config->config, err) != 0) {
+        role_free(role);
+        return NULL;
+    }
     return role;
 }
 
@@ -325,6 +333,7 @@ void role_free(struct role *role)
         proof_stop(role);
         calls_cancel(role);
     }
+    consent_free(role);
     role_timer_free(role->timer);
     role_timer_free(role->leave_timer);
     free(role);

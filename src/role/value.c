@@ -24,11 +24,19 @@ static bool read_text(const json_t *object, const char *name, char *out, size_t 
     return true;
 }
 
+static bool is_id(const json_t *field, char out[ELECTION_ID_SIZE])
+{
+    const char *text = json_string_value(field);
+    if (text == NULL || json_string_length(field) != ELECTION_ID_SIZE - 1 ||
+        strspn(text, "0123456789abcdefABCDEF-") != ELECTION_ID_SIZE - 1)
+        return false;
+    memcpy(out, text, ELECTION_ID_SIZE);
+    return true;
+}
+
 static bool read_id(const json_t *object, const char *name, char out[ELECTION_ID_SIZE])
 {
-    if (!read_text(object, name, out, ELECTION_ID_SIZE) || strlen(out) != ELECTION_ID_SIZE - 1)
-        return false;
-    return strspn(out, "0123456789abcdefABCDEF-") == ELECTION_ID_SIZE - 1;
+    return is_id(json_object_get(object, name), out);
 }
 
 static bool read_number(const json_t *object, const char *name, int64_t from, int64_t below, int64_t *out)
@@ -100,7 +108,29 @@ void lock_value_encode(const struct lock_value *value, struct buf *out)
         json_object_set_new(clean, "epoch", json_integer((json_int_t)e->marker_epoch));
         json_object_set_new(root, "clean", clean);
     }
+    json_t *named = value->named_count > 0 ? json_array() : NULL;
+    for (size_t i = 0; i < value->named_count; i++)
+        json_array_append_new(named, text_json(value->named[i]));
+    if (named != NULL)
+        json_object_set_new(root, "failsafe", named);
     dump(root, out);
+}
+
+static bool decode_named(const json_t *list, struct lock_value *out)
+{
+    const json_t *entry;
+    size_t i;
+    if (list == NULL)
+        return true;
+    if (!json_is_array(list) || json_array_size(list) > FAILSAFE_MEMBERS)
+        return false;
+    json_array_foreach(list, i, entry)
+    {
+        if (!is_id(entry, out->named[i]))
+            return false;
+    }
+    out->named_count = json_array_size(list);
+    return true;
 }
 
 static bool decode_lock(const json_t *root, struct lock_value *out)
@@ -115,6 +145,8 @@ static bool decode_lock(const json_t *root, struct lock_value *out)
     const json_t *clean = json_object_get(root, "clean");
     if (clean != NULL && (!read_id(clean, "session", e->marker_session) ||
                           !read_number(clean, "epoch", 1, EPOCH_LIMIT, &marker_epoch)))
+        return false;
+    if (!decode_named(json_object_get(root, "failsafe"), out))
         return false;
     e->epoch = (uint64_t)epoch;
     e->lease = lease_ms * NS_PER_MS;

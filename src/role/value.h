@@ -2,7 +2,7 @@
 #pragma once
 
 #include "lictor/buf.h"
-#include "lictor/election.h"
+#include "lictor/failsafe.h"
 
 #define VALUE_NODE    256
 #define VALUE_ADDRESS 64
@@ -14,6 +14,9 @@ struct lock_value {
     char node[VALUE_NODE];
     char address[VALUE_ADDRESS]; /* "" when none is advertised */
     uint32_t write;              /* counts, so that writing again always changes the value */
+    /* Failsafe: whom the holder may ask for consent, itself included. Nobody else may stand after it. */
+    size_t named_count;
+    char named[FAILSAFE_MEMBERS][ELECTION_ID_SIZE];
 };
 
 /* `members/<instance>` */

@@ -67,6 +67,14 @@ static void turn_around(struct msghdr *message)
     }
 }
 
+/* Messages between instances are main's: it replies, by this socket. */
+static void pass_on(struct worker *worker, int fd, size_t i)
+{
+    struct udp *udp = worker->udp;
+    bool taken = peer_take(worker->config->peer, fd, &udp->in[i].msg_hdr, udp->query[i], udp->in[i].msg_len);
+    udp->result[i] = (struct answer_result){.reason = taken ? ANSWER_PEER : ANSWER_PEER_FULL};
+}
+
 static void answer_one(struct worker *worker, struct answer_env *env, size_t i)
 {
     struct udp *udp = worker->udp;
@@ -165,9 +173,12 @@ static size_t batch(struct worker *worker, struct udp_socket *socket)
     struct answer_env env;
     worker_env(worker, false, &env);
     for (size_t i = 0; i < count; i++) {
-        answer_one(worker, &env, i);
         if (socket->pktinfo)
             turn_around(&udp->in[i].msg_hdr);
+        if (worker->config->peer && peer_is_for(udp->query[i], udp->in[i].msg_len))
+            pass_on(worker, socket->source.fd, i);
+        else
+            answer_one(worker, &env, i);
     }
     recall_gated(worker, &env, count);
     unsigned replies = collect(udp, count);

@@ -92,8 +92,10 @@ static enum server_stat reason_stat(enum answer_reason reason)
         [ANSWER_EXPIRED] = SERVER_REFUSED_EXPIRED,
         [ANSWER_PROHIBITED] = SERVER_REFUSED_PROHIBITED,
         [ANSWER_STALE] = SERVER_ANSWERS_STALE,
+        [ANSWER_PEER] = SERVER_PEER_MESSAGES,
+        [ANSWER_PEER_FULL] = SERVER_DROPS_PEER,
     };
-    static_assert(ANSWER_REASONS == ANSWER_STALE + 1, "a new reason wants its counter here");
+    static_assert(ANSWER_REASONS == ANSWER_PEER_FULL + 1, "a new reason wants its counter here");
     return stats[reason];
 }
 

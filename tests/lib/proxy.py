@@ -6,7 +6,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-MODES = ("pass", "error", "garbage", "wrong type", "truncated", "endless", "reset", "hang", "no index")
+MODES = ("pass", "error", "garbage", "wrong type", "truncated", "endless", "reset", "hang", "no index", "cut")
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
@@ -95,6 +95,9 @@ class Proxy:
             upstream.close()
 
     def _serve(self, handler):
+        if self._mode == "cut":  # the only one by which Consul does not see the request
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            return
         instead = self.reply and self.reply(handler.path)
         if instead:
             handler.rfile.read(int(handler.headers.get("Content-Length") or 0))

@@ -409,8 +409,10 @@ static const struct {
     {"listen = {\"127.0.0.1:53\", \"[::]:53\"}\nelection {\n}", "2: `advertise` is missing"},
     {"election { advertise = \"0.0.0.0:53\" }", "1: `advertise` is `0.0.0.0:53`, which no peer can reach"},
     {"election { advertise = \"ns1:53\" }", "1: `advertise`: `ns1:53` is no address"},
-    {"election {\n peer-key = \"p.\" }", "2: `peer-key` is `p.`, which no `key` section defines; add\n"
-                                         "2: this version does not serve `peer-key` yet"},
+    {"election {\n peer-key = \"p.\" }", "2: `peer-key` is `p.`, which no `key` section defines; add"},
+    {"key \"p\" { secret-file = \"xfr.key\" algorithm = \"hmac-sha1\" }\nelection {\n peer-key = \"p.\" }",
+     "3: the key `p.` of `peer-key` uses `hmac-sha1`, which signs nothing of ours; use"},
+    {"election {\n failsafe = true }", "2: `failsafe` needs `peer-key`, the key that instances sign"},
     {"key \"a\" {\n}", "1: the key `a` has no secret; set `secret-file` (or `secret`)"},
     {"key \"a\" {\n secret = \"short\" }", "2: `secret` is not base64 of at least 16 octets"},
     {"key \"a\" { secret-file = \"xfr.key\" secret = \"0123456789abcdef01234567\" }", "1: both `secret` and"},

@@ -67,7 +67,7 @@ static void whom_a_member_consents_to(void **state)
     assert_int_equal(consent(&e, true, "primary", 7, 61 * NS_PER_S), FAILSAFE_NO_STRANGER);
     assert_int_equal(e.stand_after, 0);
 
-    e.seen.started = T0 - LEASE / 2;
+    e.seen.started = T0 - LEASE / 4 * 3;
     assert_int_equal(consent(&e, true, "primary", 7, LEASE), FAILSAFE_NO_REACHES);
     e.seen.started = 0;
     assert_int_equal(consent(&e, true, "primary", 7, LEASE), FAILSAFE_NO_UNKNOWN);
@@ -96,6 +96,25 @@ static void who_is_barred(void **state)
     assert_false(failsafe_barred("third", "primary", names, 3, false));
     assert_true(failsafe_barred("third", "primary", names, 2, false));
     assert_false(failsafe_barred("primary", "primary", names + 1, 2, false));
+}
+
+static void a_failed_read_tells_sooner(void **state)
+{
+    (void)state;
+    struct failsafe f;
+    struct election e = follower();
+    struct failsafe_event missed = {.kind = FAILSAFE_MISSED},
+                          asked = {.kind = FAILSAFE_ASKED, .request = {"primary", 7, 1, LEASE}};
+    failsafe_of(&f, "second", true);
+    failsafe_step(&f, &e, &missed, T0, &out);
+    e.seen.started = T0 + 1; /* but a read that began later succeeded */
+    failsafe_step(&f, &e, &asked, T0 + LEASE / 4 * 3, &out);
+    assert_int_equal(out.verdict, FAILSAFE_NO_REACHES);
+    failsafe_step(&f, &e, &missed, T0 + 10, &out);
+    failsafe_step(&f, &e, &asked, T0 + 1 + LEASE / 2, &out);
+    assert_int_equal(out.verdict, FAILSAFE_NO_REACHES);
+    failsafe_step(&f, &e, &asked, T0 + 2 + LEASE / 2, &out);
+    assert_int_equal(out.verdict, FAILSAFE_YES);
 }
 
 /* --- asking --- */
@@ -292,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whom_a_member_consents_to),
         cmocka_unit_test(who_is_barred),
+        cmocka_unit_test(a_failed_read_tells_sooner),
         cmocka_unit_test(all_consent),
         cmocka_unit_test(one_no_is_enough),
         cmocka_unit_test(what_is_no_answer),
