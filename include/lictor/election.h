@@ -246,6 +246,7 @@ struct election {
     nstime elections[ELECTION_FLAPS]; /* when the holder changed, oldest first; 0: none */
     uint64_t epoch_seen;
     nstime refuse_until, ready_from;
+    nstime yielded_until; /* gave the lock away a moment ago: does not refuse yet */
 
     /* Standing */
     nstime acquire_at, stand_after;

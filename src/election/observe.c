@@ -123,6 +123,8 @@ enum sight observe(struct election *e, const struct election_read *read)
     e->ready_from = 0;
     if (!held || mine)
         e->refuse_until = 0;
+    else if (read->finished < e->yielded_until)
+        e->refuse_until = 0;
     else if (read->started + e->config.lease > e->refuse_until)
         e->refuse_until = read->started + e->config.lease;
 

@@ -94,6 +94,14 @@ void releasing_released(struct step *s)
         e->seen.started = result->finished > e->seen.started ? result->finished : e->seen.started;
         e->seen.modify_index = result->modify_index;
         e->seen.free = false; /* until a read says so */
+        /* Whom a client asked in vain a moment ago, before the new holder knew: it asks us next. */
+        e->yielded_until = result->finished + e->config.lease / 4;
+        /* Whom we gave it to is no surprise: the first read may show its own value already, without our
+         * marker. That is no election, and no hole in what we followed: nobody but us acted before. */
+        if (given && e->clean) {
+            copy_id(e->holder.session, e->target);
+            e->holder.epoch = 0;
+        }
         follow(s, why);
         order(s, ELECTION_GIVEN_UP, why);
         confirm_now(s);

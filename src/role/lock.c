@@ -138,6 +138,14 @@ void lock_read(struct role *role, struct consul_response *response, bool confirm
     consul_kv_free(entries, count);
     if (event.kind == ELECTION_READ)
         report_works(role, "reading the lock");
+    if (read->value.marker && strcmp(read->session, role->election.session) == 0 &&
+        role->election.state == ELECTION_FOLLOWING) {
+        const struct election *e = &role->election;
+        log_debug("election: handed to us at %" PRIu64 " by %s in epoch %" PRIu64
+                  "; seen last: %s in epoch %" PRIu64 ", followed for %" PRId64 " ms",
+                  read->modify_index, read->value.marker_session, read->value.marker_epoch, e->holder.session,
+                  e->holder.epoch, (read->started - e->seen.since) / NS_PER_MS);
+    }
     pause_mind(role); /* before the election sees a free lock */
     role_feed(role, &event);
 }
