@@ -420,6 +420,12 @@ static void a_marker_counts_only_for_who_followed_a_lease_and_saw_that_holder_la
         struct bench blind = following();
         pass(&blind, 2 * LEASE);
         assert_int_equal(after_marker(blind, handed, OTHER, 7).e.state, ELECTION_WAITING_OUT);
+        /* The holder changed within a lease, and not on purpose: it cannot have waited out the one before. */
+        struct bench changed = followed();
+        struct election_event third = seen(&changed, THIRD, PEER, 8, 11);
+        step(&changed, &third);
+        pass(&changed, 500 * MS);
+        assert_int_equal(after_marker(changed, handed, THIRD, 8).e.state, ELECTION_WAITING_OUT);
         struct bench stepped = followed();
         stepped.offset += NS_PER_S;
         assert_int_equal(after_marker(stepped, handed, OTHER, 7).e.state, ELECTION_WAITING_OUT);
@@ -838,6 +844,38 @@ static void lost_while_quiescing_sends_no_transaction(void **state)
     SILENT(&b, ELECTION_RELEASE);
 }
 
+static void a_session_that_ends_under_a_release_ends_the_hand_over(void **state)
+{
+    (void)state;
+    struct bench b = primary();
+    with_session(&b, ELECTION_HANDOVER, OTHER);
+    with_flag(&b, ELECTION_QUIESCED, true);
+    uint32_t serial = find(&b, ELECTION_RELEASE)->serial;
+    simple(&b, ELECTION_SESSION_LOST);
+    assert_int_equal(find(&b, ELECTION_GIVEN_UP)->reason, ELECTION_WHY_SESSION_LOST);
+    answer(&b, ELECTION_RELEASED, ELECTION_DONE, serial, 50);
+    SILENT(&b, ELECTION_GIVEN_UP); /* once */
+}
+
+static void our_own_late_write_is_no_tampering(void **state)
+{
+    (void)state;
+    struct bench b = primary();
+    uint64_t old = b.e.epoch;
+    b.now += 5 * LEASE; /* stopped: a new reign follows, and our last write of the old one comes in it */
+    simple(&b, ELECTION_TIMER);
+    while (b.e.confirms_in_flight > 0)
+        confirmed(&b);
+    assert_true(b.e.epoch > old);
+    struct election_event late = seen(&b, MINE, ME, old, 60);
+    b.now += 5 * MS;
+    late.read.started = b.now;
+    step(&b, &late);
+    assert_int_equal(b.e.counters.tampered, 0);
+    assert_int_equal(b.e.modify_index, 60);
+    assert_false(b.e.written);
+}
+
 static void stop_releases_with_marker_and_never_stands_again(void **state)
 {
     (void)state;
@@ -1008,6 +1046,8 @@ int main(void)
         cmocka_unit_test(unknown_but_given_back_is_a_new_reign),
         cmocka_unit_test(a_write_whose_answer_was_lost_is_seen_in_the_next_read),
         cmocka_unit_test(lost_while_quiescing_sends_no_transaction),
+        cmocka_unit_test(a_session_that_ends_under_a_release_ends_the_hand_over),
+        cmocka_unit_test(our_own_late_write_is_no_tampering),
         cmocka_unit_test(stop_releases_with_marker_and_never_stands_again),
         cmocka_unit_test(abort_closes_in_every_state_and_leaves_no_marker),
         cmocka_unit_test(an_instance_that_does_not_stand_gives_the_lock_back),
