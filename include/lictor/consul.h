@@ -105,7 +105,7 @@ struct consul_watch_options {
     const char *path;        /* without index and wait; may have a query string; copied */
     const char *consistency; /* "stale", "consistent" or NULL for default; copied */
     const char *dc;          /* or NULL; copied */
-    nstime wait;             /* default 5 min; asked for is up to a sixteenth less, at random */
+    nstime wait;             /* default 5 min; 4 s at first, doubling; up to a sixteenth less, at random */
     nstime grace; /* default 10 s; the transfer may take wait + wait/16 + grace, and grace without an index */
     double rate;  /* token bucket: rounds a second at most in the long run (default 10) */
     unsigned burst; /* default 2 */

@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the first round; it doubles with each. The agent keeps a connection whose client has died until the wait
+ * is over: a daemon that dies soon after each start must not use up the 200 that it allows to this host. */
+#define FIRST_WAIT (4 * NS_PER_S)
+
 struct consul_watch {
     struct consul_client *client;
     struct consul_watch_options options; /* its strings are ours */
@@ -18,6 +22,7 @@ struct consul_watch {
     struct consul_request *request; /* at most one of request and timer is pending */
     struct event timer;
     struct token_bucket bucket;
+    nstime wait;    /* of the next round */
     double cost;    /* of the next round, in tokens: by the size of the last answer */
     uint64_t index; /* to ask with; 0: without */
     uint64_t seen;  /* of the last answer that was handed on; 0: none */
@@ -39,7 +44,9 @@ static void ask(struct consul_watch *watch)
         joint = '&';
     }
     /* Shorter by up to a sixteenth, so that many watches drift apart. */
-    nstime wait = options->wait - backoff_random(options->wait / 16 + 1);
+    nstime wait = watch->wait - backoff_random(watch->wait / 16 + 1);
+    if (watch->index > 0)
+        watch->wait = 2 * watch->wait < options->wait ? 2 * watch->wait : options->wait;
     if (watch->index > 0)
         buf_printf(&path, "%cindex=%" PRIu64 "&wait=%" PRId64 "ms", joint, watch->index, wait / NS_PER_MS);
     struct consul_options send = {
@@ -159,6 +166,7 @@ struct consul_watch *consul_watch_new(struct consul_client *client,
         watch->options.grace = 10 * NS_PER_S;
     token_bucket_init(&watch->bucket, options->rate > 0 ? options->rate : 10,
                       options->burst > 0 ? options->burst : 2, clock_boot());
+    watch->wait = watch->options.wait < FIRST_WAIT ? watch->options.wait : FIRST_WAIT;
     note_cost(watch, 0);
     evtimer_assign(&watch->timer, client->base, timer_due, watch);
     ask_by_rate(watch);
