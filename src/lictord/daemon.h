@@ -97,6 +97,8 @@ void daemon_refresh_texts(struct daemon *daemon);
 
 /* At start, on main before the builder has work: the view saved last, if there is one, marked stale. */
 void daemon_restore_view(struct daemon *daemon);
+/* After a reload: `stale-for` of a restored view, which is not the watch's before it is live. Main. */
+void daemon_limit_restored_view(struct daemon *daemon);
 /* Once the view is live: every service as it is now, since changes alone would not tell of what had changed
  * while a saved view was served. Main; cheap when done before. */
 void daemon_arm_triggers(struct daemon *daemon);

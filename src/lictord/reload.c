@@ -90,6 +90,7 @@ static void apply(struct reload *reload)
         control_set_config(daemon->control, daemon->config);
     if (daemon->watch)
         watch_configure(daemon->watch, daemon->config);
+    daemon_limit_restored_view(daemon);
     if (daemon->catalog) {
         struct catalog_job *job = xmalloc(sizeof *job);
         *job = (struct catalog_job){daemon, daemon->config};

@@ -154,6 +154,14 @@ void daemon_save_view(void *arg)
     buf_free(&text);
 }
 
+void daemon_limit_restored_view(struct daemon *daemon)
+{
+    if (!daemon->view_restored || (daemon->watch && watch_live(daemon->watch)))
+        return;
+    nstime stale_from = atomic_load(&daemon->services_state.stale_from);
+    atomic_store(&daemon->services_state.dead_from, stale_from + daemon->config->consul.stale_for);
+}
+
 /* Marks the restored view stale as of its last contact with Consul. A time in the future counts as now. */
 static void set_age(struct daemon *daemon, nstime as_of)
 {
@@ -162,7 +170,7 @@ static void set_age(struct daemon *daemon, nstime as_of)
         age = 0;
     nstime stale_from = clock_boot() - age;
     atomic_store(&daemon->services_state.stale_from, stale_from);
-    atomic_store(&daemon->services_state.dead_from, stale_from + daemon->config->consul.stale_for);
+    daemon_limit_restored_view(daemon);
 
     char text[32];
     log_info("view: restored from disk, %s old; its answers carry EDE 3 until Consul has been read",

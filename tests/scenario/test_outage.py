@@ -1,5 +1,7 @@
 """Consul away: answers go on, say that they are stale, and become live again."""
 
+import time
+
 import pytest
 
 from lib.consul import cluster
@@ -100,6 +102,32 @@ def test_too_old_is_servfail(web, tmp_path):
     assert EDE_NO_AUTHORITY in reply.ede_codes()
     web.restart()
     until(lambda: live(daemon), timeout=40)
+
+
+def test_reload_lengthens_how_long_a_restored_view_is_served(web, tmp_path):
+    daemon = Lictord(tmp_path, web, services={}, consul_settings={"stale-for": "2s"})
+    daemon.wait_addresses("web.service.consul", WEB)
+    daemon.stop()
+    web.kill()
+    daemon.start(wait=False)
+    until(lambda: EDE_NO_AUTHORITY in daemon.ask("web.service.consul").ede_codes(), timeout=20)
+    daemon.consul_settings["stale-for"] = "1h"
+    daemon.write_config()
+    daemon.reload()
+    assert EDE_STALE in daemon.wait_addresses("web.service.consul", WEB).ede_codes()
+
+
+def test_crash_loop_leaves_connections_to_others(consul, tmp_path):
+    """Consul keeps a connection whose client died until its blocking query ends, and allows 200 to one host."""
+    for number in range(70):  # all the blocked queries there may be
+        consul.put("/v1/catalog/register", {"Node": "n", "Address": "10.9.0.1", "Service": {"Service": f"s{number}", "ID": f"s{number}"}})
+    daemon = Lictord(tmp_path, consul, services={}, log="info", start=False)
+    for _ in range(6):
+        daemon.start(wait=False)
+        until(lambda: daemon.metrics().total("lictor_consul_requests_in_flight", client="watch") >= 64)
+        time.sleep(2)
+        daemon.kill()
+        assert consul.get("/v1/status/leader"), "Consul still talks to this host"
 
 
 def test_start_without_consul(tmp_path, consul):
