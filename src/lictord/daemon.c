@@ -1,34 +1,20 @@
+/* The running daemon and its end. */
 #include "daemon.h"
 
-#include "limits.h"
-
 #include "lictor/log.h"
-#include "lictor/privileges.h"
 #include "lictor/sockets.h"
-#include "lictor/xalloc.h"
 
-#include <errno.h>
 #include <event2/event.h>
-#include <event2/thread.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #ifdef LICTOR_HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
 
-/* Beside the watch's own: an agent allows 200 a client address (limits.http_max_conns_per_client). */
-#define ELECTION_CONNECTIONS 16
-/* How often what changed is saved, and what could not be saved is tried again. */
-#define SAVE_INTERVAL (10 * NS_PER_S)
 /* How long a clean stop waits for `demoted` actions: their default timeout. */
 #define DEMOTED_ACTIONS_TIME (30 * NS_PER_S)
 
-/* For systemd's Type=notify; nothing elsewhere. */
-static void notify_service_manager(const char *state)
+void daemon_notify(const char *state)
 {
 #ifdef LICTOR_HAVE_SYSTEMD
     sd_notify(0, state);
@@ -37,446 +23,18 @@ static void notify_service_manager(const char *state)
 #endif
 }
 
-/* --- hooks ------------------------------------------------------------------------------------------ */
-
-void daemon_told_saved(bool *failing, const char *what, const struct err *err)
-{
-    if (err && !*failing)
-        log_error("%s: not saved, will be tried again: %s", what, err->text);
-    else if (!err && *failing)
-        log_info("%s: saved again", what);
-    *failing = err != NULL;
-}
-
-static void save_epoch(void *arg)
-{
-    struct daemon *daemon = arg;
-    struct err err;
-    /* The gate holds our own epochs, the role the highest of all: what is saved must never be below either.
-     */
-    bool failed = instance_save_epoch(&daemon->instance, atomic_load(&daemon->epoch_seen), &err);
-    daemon_told_saved(&daemon->epoch_failing, "epoch", failed ? &err : NULL);
-}
-
-static void on_role_event(void *arg, const struct role_event *event)
-{
-    struct daemon *daemon = arg;
-    if (event->kind == ROLE_PROMOTED)
-        action_role(daemon->actions, true, event->epoch, event->reason);
-    else if (event->kind == ROLE_DEMOTED)
-        action_role(daemon->actions, false, event->epoch, event->reason);
-    if (!daemon->role)
-        return; /* an event from within role_new */
-    uint64_t epoch = role_epoch_seen(daemon->role);
-    if (epoch > atomic_load(&daemon->epoch_seen)) {
-        atomic_store(&daemon->epoch_seen, epoch);
-        builder_post(daemon->builder, save_epoch, NULL, daemon);
-    }
-    daemon_refresh_texts(daemon);
-}
-
-/* Hand-over, step 2: no worker answers by the old right any more, and no effect runs. */
-static void on_quiesce(void *arg, void (*done)(void *done_arg, bool clean), void *done_arg)
-{
-    struct daemon *daemon = arg;
-    if (daemon->server && server_barrier(daemon->server, 15 * NS_PER_MS)) {
-        log_warn("hand-over: a worker did not pass a batch in 15ms: no clean marker");
-        done(done_arg, false);
-        return;
-    }
-    runner_quiesce(daemon->runner, done, done_arg);
-}
-
-/* A zone without content does not gate the role: that zone alone is held, or a file that is broken on all
- * hosts would leave nobody to act for the others. Nor does the view. */
-static bool on_ready(void *arg, char reason[256])
-{
-    const struct daemon *daemon = arg;
-    if (daemon->zones_loaded && !daemon->stopping)
-        return true;
-    snprintf(reason, 256, "%s", daemon->stopping ? "lictord is stopping" : "the zones are being loaded");
-    return false;
-}
-
-static void on_deadline(void *arg, nstime act_until)
-{
-    struct daemon *daemon = arg;
-    if (daemon->runner)
-        runner_deadline(daemon->runner, act_until);
-}
-
-static void on_fatal(void *arg, const char *reason)
-{
-    daemon_stop(arg, EXIT_FAILURE, reason);
-}
-
-static void on_action_result(void *arg, const struct runner_result *result)
-{
-    struct daemon *daemon = arg;
-    action_result(daemon->actions, result);
-}
-
-static void end_loop(void *arg)
+void daemon_end_loop(void *arg)
 {
     struct daemon *daemon = arg;
     event_base_loopbreak(daemon->base);
 }
 
-static void on_runner_gone(void *arg)
-{
-    struct daemon *daemon = arg;
-    bool again = daemon->stopping;
-    log_error("the runner is gone: without it nothing stops actions at the lease's end; giving up the role "
-              "and exiting");
-    daemon->stopping = true;
-    daemon->exit_code = EXIT_FAILURE;
-    if (!again)
-        role_abort(daemon->role, "the runner is gone", end_loop, daemon);
-}
-
-/* The view on disk carries the time at which Consul was last known to say the same. */
-static void confirm_view(struct daemon *daemon)
+void daemon_confirm_view(struct daemon *daemon)
 {
     if (daemon->watch && watch_live(daemon->watch) &&
         atomic_load(&daemon->services_state.stale_from) == NS_NEVER)
         atomic_store(&daemon->view_confirmed, clock_real());
 }
-
-/* Once a second: ages in texts, and the saved view's confirmation. */
-static void on_second(evutil_socket_t fd, short what, void *arg)
-{
-    struct daemon *daemon = arg;
-    (void)fd;
-    (void)what;
-    confirm_view(daemon);
-    daemon_arm_triggers(daemon);
-    daemon_refresh_texts(daemon);
-    notify_service_manager("WATCHDOG=1");
-}
-
-/* --- signals ---------------------------------------------------------------------------------------- */
-
-static void on_stop_signal(evutil_socket_t number, short what, void *arg)
-{
-    struct daemon *daemon = arg;
-    (void)what;
-    if (daemon->stopping) {
-        log_warn("signal %d again: ending at once", (int)number);
-        event_base_loopbreak(daemon->base);
-        return;
-    }
-    daemon_stop(daemon, daemon->exit_code, number == SIGTERM ? "SIGTERM" : "SIGINT");
-}
-
-static void on_reload_signal(evutil_socket_t number, short what, void *arg)
-{
-    (void)number;
-    (void)what;
-    daemon_reload_signal(arg);
-}
-
-static void watch_signals(struct daemon *daemon)
-{
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        daemon->signals[i] = evsignal_new(daemon->base, numbers[i],
-                                          numbers[i] == SIGHUP ? on_reload_signal : on_stop_signal, daemon);
-        event_add(daemon->signals[i], NULL);
-    }
-}
-
-/* --- for control ------------------------------------------------------------------------------------ */
-
-static nstime control_longest_turn(void *arg)
-{
-    return turns_longest(((struct daemon *)arg)->turns);
-}
-
-static nstime control_lateness(void *arg)
-{
-    return turns_lateness(((struct daemon *)arg)->turns);
-}
-
-static json_t *control_zones(void *arg)
-{
-    return hosted_zones_status(((struct daemon *)arg)->zones);
-}
-
-static json_t *control_not_ready(void *arg)
-{
-    struct daemon *daemon = arg;
-    json_t *reasons = json_array();
-    if (daemon->stopping)
-        json_array_append_new(reasons, json_string("stopping"));
-    if (!daemon->zones_loaded)
-        json_array_append_new(reasons, json_string("zones are being loaded"));
-    const char *missing = daemon->zones_loaded ? hosted_zones_missing(daemon->zones) : NULL;
-    if (missing)
-        json_array_append_new(reasons, json_sprintf("zone %s has no content", missing));
-    if (daemon->watch && !watch_live(daemon->watch) && !daemon->view_restored)
-        json_array_append_new(reasons, json_string("no complete view of Consul yet"));
-    if (builder_busy_for(daemon->builder) > 30 * NS_PER_S)
-        json_array_append_new(reasons, json_string("the builder has been stuck for more than 30 s"));
-    return reasons;
-}
-
-/* --- start ------------------------------------------------------------------------------------------ */
-
-static int start_clients(struct daemon *daemon, struct err *err)
-{
-    const struct config *config = daemon->config;
-    if (config->services.enabled) {
-        daemon->watch_client =
-            consul_client_new(daemon->base, "watch", &config->consul, WATCH_CONNECTIONS, err);
-        if (!daemon->watch_client)
-            return -1;
-    }
-    if (config->election.enabled) {
-        daemon->election_client =
-            consul_client_new(daemon->base, "election", &config->consul, ELECTION_CONNECTIONS, err);
-        if (!daemon->election_client)
-            return -1;
-    }
-    return 0;
-}
-
-/* Until Consul is known the zone stands in the snapshot, held: its names get SERVFAIL, not REFUSED. */
-static void publish_placeholder(struct daemon *daemon, const uint8_t *apex)
-{
-    struct zone_edit *edit = zone_edit_new(apex, ZONE_CATALOG, &daemon->services_state, NULL, NULL);
-    publisher_put(&daemon->publisher, zone_edit_commit(edit));
-}
-
-static void start_view(struct daemon *daemon)
-{
-    const struct config *config = daemon->config;
-    if (!config->services.enabled)
-        return;
-    atomic_store(&daemon->services_state.held, true); /* until the first complete view, or a restored one */
-    daemon->catalog = catalog_new(&config->services, config->consul.datacenter, &daemon->services_state);
-    daemon->view_path = xasprintf("%s/view", config->state_dir);
-    daemon_restore_view(daemon);
-
-    publish_placeholder(daemon, config->services.domain);
-    if (config->services.has_alt_domain)
-        publish_placeholder(daemon, config->services.alt_domain);
-}
-
-static void start_watch(struct daemon *daemon)
-{
-    if (!daemon->catalog)
-        return;
-    struct watch_config config = {
-        .base = daemon->base,
-        .builder = daemon->builder,
-        .client = daemon->watch_client,
-        .catalog = daemon->catalog,
-        .state = &daemon->services_state,
-        .config = daemon->config,
-        .changed = daemon_view_changed,
-        .changed_arg = daemon,
-    };
-    builder_post(daemon->builder, daemon_view_changed, NULL, daemon); /* the restored view, if there is one */
-    builder_every(daemon->builder, SAVE_INTERVAL, daemon_save_view, daemon);
-    builder_every(daemon->builder, NS_PER_S, daemon_redraw_orders, daemon);
-    daemon->watch = watch_new(&config);
-}
-
-static int start_server(struct daemon *daemon, struct server_listen *listens, struct acl *inspect_from,
-                        struct err *err)
-{
-    struct server_config config = {
-        .workers = daemon->config->workers,
-        .listens = listens,
-        .listen_count = daemon->config->listen_count,
-        .slot = &daemon->slot,
-        .gate = &daemon->gate,
-        .tcp_clients = limits_tcp_clients(daemon->config),
-        .tcp_idle = 10 * NS_PER_S,
-        .inspect_from = inspect_from,
-        .peer = role_peer(daemon->role),
-    };
-    daemon->server = server_new(&config, err);
-    return daemon->server ? server_start(daemon->server, err) : -1;
-}
-
-static int start_role(struct daemon *daemon, struct err *err)
-{
-    struct role_config config = {
-        .base = daemon->base,
-        .client = daemon->election_client,
-        .config = daemon->config,
-        .gate = &daemon->gate,
-        .instance = daemon->instance.id,
-        .epoch_seen = daemon->instance.epoch_seen,
-        .hooks = {.event = on_role_event,
-                  .quiesce = on_quiesce,
-                  .ready = on_ready,
-                  .deadline = on_deadline,
-                  .fatal = on_fatal,
-                  .arg = daemon},
-    };
-    atomic_store(&daemon->epoch_seen, daemon->instance.epoch_seen);
-    atomic_store(&daemon->gate.ready_from, NS_NEVER);
-    atomic_store(&daemon->gate.mode, (int)daemon->config->election.standby);
-    daemon->role = role_new(&config, err);
-    return daemon->role ? 0 : -1;
-}
-
-static int start_control(struct daemon *daemon, struct err *err)
-{
-    struct control_view view = {
-        .base = daemon->base,
-        .builder = daemon->builder,
-        .config = daemon->config,
-        .server = daemon->server,
-        .gate = &daemon->gate,
-        .slot = &daemon->slot,
-        .role = daemon->role,
-        .watch = daemon->watch,
-        .catalog = daemon->catalog,
-        .actions = daemon->actions,
-        .watch_client = daemon->watch_client,
-        .election_client = daemon->election_client,
-        .connections = (daemon->watch_client ? WATCH_CONNECTIONS : 0) +
-                       (daemon->election_client ? ELECTION_CONNECTIONS : 0),
-        .started = daemon->started,
-        .longest_turn = control_longest_turn,
-        .worst_lateness = control_lateness,
-        .zones = control_zones,
-        .not_ready = control_not_ready,
-        .reload = daemon_reload,
-        .arg = daemon,
-    };
-    daemon->control = control_new(&view, err);
-    return daemon->control ? 0 : -1;
-}
-
-static void on_zones_applied(void *arg)
-{
-    struct daemon *daemon = arg;
-    daemon->zones_loaded = true;
-    if (daemon->stopping) /* the load outlived the order to stop, and perhaps the role */
-        return;
-    role_start(daemon->role);
-    daemon_refresh_texts(daemon);
-    notify_service_manager("READY=1");
-    log_info("ready: node %s, instance %s", daemon->config->node, daemon->instance.id);
-}
-
-/* At start a broken zone does not keep the others from being served. */
-static void on_zones_read(void *arg, struct hosted_load *load, const char *faults)
-{
-    (void)faults;
-    hosted_zones_apply(load, on_zones_applied, arg);
-}
-
-/* Before privileges go: a folder that lictord writes to is made, and belongs to who will write. */
-static int prepare_folder(const char *path, const char *key, const char *user, struct err *err)
-{
-    struct identity owner;
-    bool made = !mkdir(path, 0750);
-    if (!made && errno != EEXIST)
-        return err_set(err, "%s: cannot be created: %s; make it, or set `%s`", path, strerror(errno), key);
-    if (!made || !user || geteuid())
-        return 0;
-    if (identity_lookup(user, &owner, err))
-        return -1;
-    if (chown(path, owner.uid, owner.gid))
-        return err_set(err, "%s: cannot be given to %s: %s", path, user, strerror(errno));
-    return 0;
-}
-
-static int prepare_folders(const struct config *config, struct err *err)
-{
-    char *socket = xstrdup(config->control);
-    int result = prepare_folder(config->state_dir, "state-dir", config->user, err);
-    if (!result)
-        result = prepare_folder(dirname(socket), "control", config->user, err);
-    free(socket);
-    return result;
-}
-
-static int start_process(struct daemon *daemon, struct server_listen *listens, struct err *err)
-{
-    const struct config *config = daemon->config;
-    daemon->runner = runner_start(config, err);
-    if (!daemon->runner || runner_bind(daemon->runner, config, listens, err))
-        return -1;
-    if (prepare_folders(config, err) || privileges_drop(config->user, err))
-        return -1;
-    if (!geteuid())
-        log_warn("running as root: there is no user `lictor` and none is configured; set `user`");
-    if (access(config->path, R_OK))
-        log_warn("%s: not readable any more for user %s: reloads will be refused; let its group read it",
-                 config->path, config->user ? config->user : "lictor");
-    return instance_open(&daemon->instance, config->state_dir, err);
-}
-
-static struct acl *inspect_acl(const struct config *config)
-{
-    struct acl *acl = acl_new();
-    for (size_t i = 0; i < config->inspect_from.count; i++)
-        acl_add(acl, config->inspect_from.items[i], NULL); /* checked with the configuration */
-    return acl;
-}
-
-static void start_loop(struct daemon *daemon)
-{
-    evthread_use_pthreads();
-    struct event_config *precise = event_config_new(); /* libevent's coarse clock is off by up to 4 ms */
-    event_config_set_flag(precise, EVENT_BASE_FLAG_PRECISE_TIMER);
-    daemon->base = event_base_new_with_config(precise);
-    event_config_free(precise);
-    daemon->turns = turns_new(daemon->base);
-    watch_signals(daemon);
-    daemon->second = event_new(daemon->base, -1, EV_PERSIST, on_second, daemon);
-    event_add(daemon->second, &(struct timeval){.tv_sec = 1});
-}
-
-int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
-{
-    *daemon = (struct daemon){
-        .config = config, .started_with = config, .instance = {.lock_fd = -1}, .started = clock_boot()};
-    atomic_init(&daemon->services_state.stale_from, NS_NEVER);
-    atomic_init(&daemon->services_state.dead_from, NS_NEVER);
-
-    struct server_listen *listens = xcalloc(config->listen_count, sizeof *listens);
-    int result = start_process(daemon, listens, err);
-    if (!result) {
-        start_loop(daemon);
-        daemon->builder = builder_new(daemon->base);
-        publisher_init(&daemon->publisher, &daemon->slot,
-                       &(struct snapshot_text){config->node, LICTOR_VERSION, NULL});
-        daemon->inspection = inspection_new(&daemon->publisher, config->node);
-        daemon->zones = hosted_zones_new(daemon->builder, &daemon->publisher, config->state_dir);
-        daemon->inspect_from = inspect_acl(config);
-        daemon->actions = action_new(config, daemon->runner, &daemon->gate);
-        runner_attach(daemon->runner, daemon->base,
-                      &(struct runner_hooks){on_action_result, on_runner_gone, daemon});
-        start_view(daemon);
-        builder_start(daemon->builder);
-        if (start_clients(daemon, err) || start_role(daemon, err) ||
-            start_server(daemon, listens, daemon->inspect_from, err))
-            result = -1;
-    }
-    for (size_t i = 0; i < config->listen_count; i++) {
-        free(listens[i].udp);
-        free(listens[i].tcp);
-    }
-    free(listens);
-    if (result)
-        return -1;
-    builder_every(daemon->builder, SAVE_INTERVAL, save_epoch, daemon); /* if the disk was full before */
-    start_watch(daemon);
-    if (start_control(daemon, err))
-        return -1;
-    hosted_zones_read(daemon->zones, config, true, on_zones_read, daemon);
-    return 0;
-}
-
-/* --- end -------------------------------------------------------------------------------------------- */
 
 /* The role is gone; `demoted` actions undo things and get their time. DNS goes on meanwhile. */
 static void await_actions(evutil_socket_t fd, short what, void *arg)
@@ -488,7 +46,7 @@ static void await_actions(evutil_socket_t fd, short what, void *arg)
         event_base_once(daemon->base, -1, EV_TIMEOUT, await_actions, daemon,
                         &(struct timeval){.tv_usec = 20000});
     else
-        end_loop(daemon);
+        daemon_end_loop(daemon);
 }
 
 static void on_role_stopped(void *arg)
@@ -506,7 +64,7 @@ void daemon_stop(struct daemon *daemon, int exit_code, const char *reason)
         return;
     daemon->stopping = true;
     daemon->exit_code = exit_code;
-    notify_service_manager("STOPPING=1");
+    daemon_notify("STOPPING=1");
     log_info("stopping: %s", reason);
     role_stop(daemon->role, on_role_stopped, daemon);
 }
@@ -527,7 +85,7 @@ void daemon_free(struct daemon *daemon)
             event_free(daemon->signals[i]);
     signal(SIGHUP, SIG_IGN);
     control_free(daemon->control);
-    confirm_view(daemon);
+    daemon_confirm_view(daemon);
     watch_free(daemon->watch);
     server_free(daemon->server); /* its workers hand messages to the role's peer */
     role_free(daemon->role);

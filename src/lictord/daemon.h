@@ -87,6 +87,21 @@ void daemon_stop(struct daemon *daemon, int exit_code, const char *reason);
 /* One line when saving begins to fail, one when it works again. err: NULL if it worked. Builder. */
 void daemon_told_saved(bool *failing, const char *what, const struct err *err);
 
+/* Tells systemd (Type=notify); nothing elsewhere. */
+void daemon_notify(const char *state);
+/* Leaves the loop: the last step of every end. arg: the daemon. */
+void daemon_end_loop(void *arg);
+/* The view on disk carries the time at which Consul was last known to say the same. Main. */
+void daemon_confirm_view(struct daemon *daemon);
+
+/* --- hooks.c: what the modules tell the daemon and ask of it ---------------------------------------- */
+
+struct role_hooks daemon_role_hooks(struct daemon *daemon);
+struct runner_hooks daemon_runner_hooks(struct daemon *daemon);
+void daemon_control_hooks(struct daemon *daemon, struct control_view *view);
+/* Builder job and tick. arg: the daemon. */
+void daemon_save_epoch(void *arg);
+
 /* --- texts.c: what is shown by dig and in replies -------------------------------------------------- */
 
 /* Sends the present state of role, members, view and zones to the builder: `lictor.`, EDE 20's text, NS of
