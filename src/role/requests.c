@@ -22,7 +22,8 @@ struct asked {
     struct event *timer;
     void (*done)(void *arg, const char *error);
     void *arg;
-    char name[64]; /* "requests/<id>" */
+    char name[64];             /* "requests/<id>" */
+    char of[ELECTION_ID_SIZE]; /* the session that held the lock then */
     nstime since;
 };
 
@@ -64,6 +65,8 @@ static void answer_came(struct role *role, struct consul_response *response, uin
         finish(role, role->pausing_active ? "no primary holds the lock, and elections are paused; `lictor "
                                             "resume` lets a standby take it"
                                           : "no primary holds the lock");
+    else if (waited > NO_PRIMARY && asked->of[0] != '\0' && strcmp(role->leader_session, asked->of) != 0)
+        finish(role, "the primary changed before it answered; look at `lictor status`");
     else if (waited > NO_ANSWER)
         finish(role, response->status == 200 ? "the primary did not answer within 10 s" : response->error);
     else
@@ -108,6 +111,8 @@ void requests_ask(struct role *role, enum request_ask ask, const char *to,
     snprintf(asked->name, sizeof asked->name, "requests/%s", id);
     asked->timer = role_timer(role, poll_answer);
     role->asked = asked;
+    snprintf(asked->of, sizeof asked->of, "%s", role->leader_session);
+    snprintf(value.of, sizeof value.of, "%s", role->leader_session);
     snprintf(value.to, sizeof value.to, "%s", to != NULL ? to : "");
     snprintf(value.from, sizeof value.from, "%s", role->node);
     request_value_encode(&value, &text);
@@ -157,6 +162,9 @@ static void look_at(struct role *role, const struct consul_kv *entry)
     /* Clocks of hosts differ: a minute into the future is as wrong as a minute ago. */
     if (age > EXPIRY || age < -EXPIRY) {
         remove_request(role, entry);
+    } else if (value.of[0] != '\0' && strcmp(value.of, role->election.session) != 0) {
+        /* Asked of the primary before us, who is about to answer: a `resign` carried out twice would bring
+         * the role back. */
     } else if (!value.answered && !role->handover_busy && !role->leaving) {
         const char *what = value.ask == REQUEST_RESIGN ? "this instance to resign" : "for a hand-over";
         const char *to = value.to[0] != '\0' ? " to " : "";

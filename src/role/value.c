@@ -262,6 +262,7 @@ void request_value_encode(const struct request_value *value, struct buf *out)
 {
     json_t *root = json_object();
     json_object_set_new(root, "ask", json_string(asks[value->ask]));
+    json_object_set_new(root, "of", text_json(value->of));
     json_object_set_new(root, "to", text_json(value->to));
     json_object_set_new(root, "from", text_json(value->from));
     json_object_set_new(root, "at", json_integer(value->at));
@@ -275,7 +276,8 @@ bool request_value_decode(const void *data, size_t len, struct request_value *ou
     memset(out, 0, sizeof *out);
     json_t *root = load(data, len);
     out->answered = json_object_get(root, "answer") != NULL;
-    bool ok = read_ask(root, &out->ask) && read_text(root, "to", out->to, sizeof out->to) &&
+    bool ok = read_ask(root, &out->ask) && read_text(root, "of", out->of, sizeof out->of) &&
+              read_text(root, "to", out->to, sizeof out->to) &&
               read_text(root, "from", out->from, sizeof out->from) &&
               read_number(root, "at", 0, SECONDS_LIMIT, &out->at) &&
               (!out->answered || read_text(root, "answer", out->error, sizeof out->error));

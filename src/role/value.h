@@ -41,9 +41,11 @@ enum request_ask { REQUEST_HANDOVER, REQUEST_RESIGN };
 /* `requests/<id>`: what was asked on another instance. */
 struct request_value {
     enum request_ask ask;
-    char to[VALUE_NODE];   /* of a hand-over; "": any ready standby */
-    char from[VALUE_NODE]; /* who asks, or who answered */
-    int64_t at;            /* CLOCK_REALTIME, seconds */
+    char of[ELECTION_ID_SIZE]; /* the session that held the lock: its successor is not asked; "": nobody known
+                                */
+    char to[VALUE_NODE];       /* of a hand-over; "": any ready standby */
+    char from[VALUE_NODE];     /* who asks, or who answered */
+    int64_t at;                /* CLOCK_REALTIME, seconds */
     bool answered;
     char error[512]; /* of the answer; "" when it was done */
 };

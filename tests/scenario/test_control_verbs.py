@@ -168,3 +168,16 @@ def test_unreadable_pause_is_none(pair, garbage):
     until(lambda: paused(standby))
     standby.command("resume", check=True)
     until(lambda: not paused(standby))
+
+
+def test_a_successor_does_not_carry_out_what_its_predecessor_was_asked(pair):
+    """The new primary sees the request before the old one has answered it: a second hand-over would bring the role back."""
+    primary, standby = pair()
+    with Referee(primary, standby):
+        for _ in range(6):
+            primary, (standby,) = primary_of([primary, standby])
+            epoch = primary.epoch()
+            standby.command("resign", check=True)
+            until(standby.is_primary, timeout=5, every=0.005)
+            stays(standby.is_primary, 0.5)
+            assert standby.epoch() > epoch and not standby.logged("asks this instance to resign(?s:.)*asks this instance to resign(?s:.)*asks this instance to resign(?s:.)*asks this instance to resign")

@@ -41,17 +41,20 @@ class Resolver:
         try:
             reply = dns.query.udp(query, server[0], port=server[1], timeout=0.5)
         except (dns.exception.Timeout, OSError):
+            self.said.append("silence")
             return False
+        self.said.append(dns.rcode.to_text(reply.rcode()))
         return reply.rcode() == dns.rcode.NOERROR and len(reply.answer) == 1
 
     def _run(self):
         while not self._stop.is_set():
             self.asked += 1
+            self.said = []
             first = self.asked % 2
             if not self._ask(self.servers[first]):
                 self.refused_once += 1
                 if not self._ask(self.servers[1 - first]) and not self._ask(self.servers[first]):
-                    self.unanswered.append(time.monotonic())
+                    self.unanswered.append((time.monotonic(), self.said))
             time.sleep(0.001)
 
     def __enter__(self):
@@ -86,5 +89,5 @@ def test_twenty_hand_overs(pair):
     print(f"{ROUNDS} hand-overs: without the right to act p50 {p50 * 1000:.1f} ms, p95 {p95 * 1000:.1f} ms, max {worst * 1000:.1f} ms")
     print(f"{resolver.asked} queries, {resolver.refused_once} refused by the server asked first, {len(resolver.unanswered)} answered by nobody")
     assert p95 < P95, f"p95 {p95:.4f} s of {[round(gap, 4) for gap in gaps]}"
-    late = [min((at - mark for mark in marks if at >= mark), default=None) for at in resolver.unanswered]
+    late = [(min((at - mark for mark in marks if at >= mark), default=None), said) for at, said in resolver.unanswered]
     assert not resolver.unanswered, f"unanswered, in seconds after a hand-over was asked for: {late}"

@@ -52,7 +52,7 @@ def test_what_the_dead_left_is_removed(pair):
     now = int(time.time())
     for name, at in (("old", now - 70), ("new", now)):
         consul.put(f"/v1/kv/lictor/default/requests/{name}",
-                   json.dumps({"ask": "handover", "to": "", "from": "gone", "at": at, "answer": ""}).encode())
+                   json.dumps({"ask": "handover", "of": "", "to": "", "from": "gone", "at": at, "answer": ""}).encode())
     consul.put("/v1/kv/lictor/default/requests/garbage", b"\x00\xff")
     mine = len(keys(consul, "members/"))
     assert mine == 3

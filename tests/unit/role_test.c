@@ -154,7 +154,7 @@ static void members_and_requests_survive_the_way_there_and_back(void **state)
                               .epoch = 3,
                               .primary = true},
                         out;
-    struct request_value asked = {.to = "ns1", .from = "ns2", .at = 1700000000}, read;
+    struct request_value asked = {.of = ID2, .to = "ns1", .from = "ns2", .at = 1700000000}, read;
     struct buf text = {0};
     strcpy(in.instance, ID2);
     member_value_encode(&in, &text);
