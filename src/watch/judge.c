@@ -125,6 +125,8 @@ static void applied(struct subject *subject, const struct judgement *job)
         subject_remove(subject);
     else
         subject_set_seen(subject);
+    watch_check_complete(
+        watch); /* the datacenter may be all that was missing, and the list seen, but faulty */
 }
 
 static void faulty(struct subject *subject, const struct judgement *job)
