@@ -220,11 +220,13 @@ void holding_read(struct step *s)
         return;
     }
     /* In a lease without news another one may have acted, though this read shows nothing of it: a `snapshot
-     * restore` brings our hold back as it was. So it is a new reign, with its own wait and epoch. */
-    bool silence = read->started - e->proven > e->config.lease && !MUTATED(RESUME_AFTER_SILENCE) &&
-                   !MUTATED(WAIT_FROM_READ);
+     * restore` brings our hold back as it was. So it is a new reign, with its own wait and epoch. What it
+     * shows may be as young as its answer. */
+    bool naive = MUTATED(RESUME_AFTER_SILENCE) || MUTATED(WAIT_FROM_READ);
+    bool silence = read->finished - e->proven > e->config.lease && !naive;
     if (silence && e->state != ELECTION_QUIESCING) {
-        begin_reign(s, read, read->finished, read->create_index, read->modify_index, false);
+        if (read->started >= e->trust_from)
+            begin_reign(s, read, read->finished, read->create_index, read->modify_index, false);
         return;
     }
     e->proven = later(e->proven, read->started);

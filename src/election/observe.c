@@ -87,6 +87,9 @@ enum sight observe(struct election *e, const struct election_read *read)
     bool held = read->exists && read->session[0] != '\0';
     if (e->seen.started == 0 || read->started - e->seen.started > e->config.lease)
         e->seen.since = read->started;
+    /* An index that falls: a restored snapshot. What was followed before it proves nothing any more. */
+    if (read->exists && read->modify_index < e->seen.modify_index)
+        e->seen.since = read->finished;
     bool spared = marker_counts(e, read);
 
     if (read->value.readable) {

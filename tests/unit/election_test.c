@@ -482,25 +482,6 @@ static void confirms_every_quarter_and_never_more_than_two_at_once(void **state)
     assert_int_equal(b.e.counters.confirms - before, 2);
 }
 
-/* A request that began within the lease and was answered after it: nobody can have acted in between. */
-static void answered_late_it_resumes_in_the_same_epoch(void **state)
-{
-    (void)state;
-    struct bench b = primary();
-    uint64_t epoch = b.out.epoch;
-    nstime deadline = b.out.act_until;
-    pass(&b, deadline - b.now);
-    assert_int_equal(b.e.state, ELECTION_PAUSED);
-    struct election_event event = seen(&b, MINE, ME, epoch, b.e.modify_index);
-    event.read.confirm = true;
-    event.read.started = b.now;
-    b.now += 5 * MS;
-    step(&b, &event);
-    assert_int_equal(b.e.state, ELECTION_PRIMARY);
-    ORDERED(&b, ELECTION_PROMOTED);
-    assert_int_equal(b.out.epoch, epoch);
-}
-
 /* A restored snapshot may show our hold as it was, while another one took over, acted, and does not know yet.
  */
 static void after_more_than_a_lease_without_news_it_is_a_new_reign(void **state)
@@ -864,6 +845,7 @@ static void our_own_late_write_is_no_tampering(void **state)
     uint64_t old = b.e.epoch;
     b.now += 5 * LEASE; /* stopped: a new reign follows, and our last write of the old one comes in it */
     simple(&b, ELECTION_TIMER);
+    b.now += 5 * MS;
     while (b.e.confirms_in_flight > 0)
         confirmed(&b);
     assert_true(b.e.epoch > old);
@@ -1027,7 +1009,6 @@ int main(void)
         cmocka_unit_test(in_its_own_wait_out_it_never_leaves_a_marker),
         cmocka_unit_test(a_confirmation_counts_from_its_request_start),
         cmocka_unit_test(confirms_every_quarter_and_never_more_than_two_at_once),
-        cmocka_unit_test(answered_late_it_resumes_in_the_same_epoch),
         cmocka_unit_test(after_more_than_a_lease_without_news_it_is_a_new_reign),
         cmocka_unit_test(after_a_long_stop_the_first_event_closes),
         cmocka_unit_test(any_other_sight_steps_down_at_once),
