@@ -258,7 +258,8 @@ struct election {
     nstime wait_until; /* end of the wait-out */
     bool spared;       /* from the wait-out, by a clean marker */
     bool told;         /* PROMOTED was said, DEMOTED not yet */
-    nstime proven;     /* start of the newest request that showed the lock to be ours in this reign */
+    nstime proven;     /* start of the newest request that showed the lock to be ours in this reign, or of
+                          failsafe's newest whole round */
     nstime deadline;   /* of the lease */
     nstime trust_from; /* requests started before it prove nothing (any more) */
     nstime voided;     /* the lease was voided at this instant and no confirmation came since; 0: no */

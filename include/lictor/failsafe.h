@@ -24,6 +24,9 @@
  * deletes the key `leader`, and only then; a `snapshot restore` under a holder that is cut off does the same
  * without being asked.
  *
+ * The reign that was held on is continued, in its epoch, when Consul confirms it again: for the election each
+ * whole round is news of it (`proven`).
+ *
  * Main thread; times are CLOCK_BOOTTIME. */
 #pragma once
 
@@ -137,7 +140,8 @@ struct failsafe {
 
 void failsafe_init(struct failsafe *failsafe, const struct failsafe_config *config);
 
-/* After each step of the election, and for each event of its own. Consent moves the election's stand_after.
+/* After each step of the election, and for each event of its own. Consent moves the election's stand_after, a
+ * whole round its `proven`.
  * `now` never goes back. */
 void failsafe_step(struct failsafe *failsafe, struct election *election, const struct failsafe_event *event,
                    nstime now, struct failsafe_output *out);

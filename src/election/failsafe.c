@@ -148,8 +148,7 @@ static void begin_round(struct failsafe *f, const struct election *e, nstime now
     f->asking = true;
 }
 
-static void answered(struct failsafe *f, const struct election *e, const struct failsafe_event *event,
-                     nstime now)
+static void answered(struct failsafe *f, struct election *e, const struct failsafe_event *event, nstime now)
 {
     size_t who = 0;
     while (who < f->count && !same_id(f->members[who], event->answer.instance))
@@ -178,6 +177,11 @@ static void answered(struct failsafe *f, const struct election *e, const struct 
     f->counters.whole++;
     f->hold_from = f->round_start;
     f->hold_until = f->round_start + e->config.lease;
+    /* News as good as a read: of those who may stand none has acted since the last news, if that is less than
+     * a lease before the last yes; so Consul's next confirmation continues this reign, and begins no other.
+     */
+    if (e->voided == 0 && e->proven < f->round_start && f->round_end - e->proven <= e->config.lease)
+        e->proven = f->round_start;
 }
 
 /* The round's time is over, or the next one's has come: who has not answered by now did not. */

@@ -84,8 +84,9 @@ struct world {
     bool link_down[INSTANCES][INSTANCES];
     struct message places[PLACES];
     enum mutation mutation;
-    bool overlapped;
-    bool down; /* Consul as a whole: its sessions stand still */
+    bool overlapped, epoch_fell;
+    uint64_t highest; /* epoch that was acted in */
+    bool down;        /* Consul as a whole: its sessions stand still */
     unsigned promotions, holds, resumed;
 };
 
@@ -267,6 +268,10 @@ static void check(struct world *w)
         const struct instance *in = &w->in[i];
         if (!in->dead && (w->now < in->act_until || w->now < in->hold_until))
             holders++;
+        if (!in->dead && w->now < in->act_until) {
+            w->epoch_fell = w->epoch_fell || in->e.epoch < w->highest;
+            w->highest = in->e.epoch > w->highest ? in->e.epoch : w->highest;
+        }
     }
     if (holders > 1)
         w->overlapped = true;
@@ -593,13 +598,15 @@ static void one_acts_or_holds_at_a_time(void **state)
         run(&w, seed, NONE);
         if (w.overlapped)
             fail_msg("seed %llu: two acted or held at once", (unsigned long long)seed);
+        if (w.epoch_fell)
+            fail_msg("seed %llu: an epoch fell", (unsigned long long)seed);
         promotions += w.promotions;
         holds += w.holds;
         resumed += w.resumed;
     }
     print_message("%u promotions, %u times held by consent, %u times confirmed after it\n", promotions, holds,
                   resumed);
-    assert_true(promotions > SEEDS && holds > SEEDS && resumed > 0); /* or nothing was tried */
+    assert_true(promotions > SEEDS && holds > SEEDS && resumed > SEEDS / 20); /* or nothing was tried */
 }
 
 static void every_mutation_is_caught(void **state)
