@@ -359,13 +359,8 @@ static void beat_due(struct role *role)
     /* The tag follows the role, the check's TTL the number of elections. */
     bool differs = !role->registered || role->registered_primary != role_is_primary(role) ||
                    role->registered_ttl != role->check_ttl;
-    if (role->presence == PRESENCE_LIVE && differs && !role->registering) {
-        if (role->registered && role->registered_ttl != role->check_ttl)
-            log_warn("election: %s", role->check_ttl > ELECTION_CHECK_TTL
-                                         ? "three elections in five minutes: the check is widened to 2 s"
-                                         : "no election in five minutes: the check is narrowed again");
+    if (role->presence == PRESENCE_LIVE && differs && !role->registering)
         register_service(role);
-    }
     pause_mind(role);
     burial_mind(role);
     report_vacancy(role);

@@ -135,7 +135,11 @@ static void step(struct role *role, struct election_event *event)
     election_step(&role->election, event, clock_boot(), &out);
     set_gate(role, &out);
     consent_look(role);
-    role->check_ttl = out.check_ttl;
+    if (out.check_ttl != role->check_ttl)
+        log_warn("election: %s", out.check_ttl > ELECTION_CHECK_TTL
+                                     ? "three elections in five minutes: the check is widened to 2 s"
+                                     : "no election in five minutes: the check is narrowed again");
+    role->check_ttl = out.check_ttl; /* the next beat registers it */
     if (out.timer == NS_NEVER)
         evtimer_del(role->timer);
     else

@@ -37,6 +37,7 @@ class Cluster:
         self.net = net.Net()
         self.servers, self.agents, self.hosts = {}, {}, {}
         self.prober = None
+        self.disturbed = False  # was the last fault one of the servers?
         self.serial = 2026010101
         self._processes = process.mark()
 

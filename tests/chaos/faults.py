@@ -16,9 +16,11 @@ from lib.consul import ConsulError
 
 WAIT_OUT = LEASE * 1.01 + 0.05
 SEEN = 1.0        # a process that is gone is seen: check 0.5 s, and reading, within 1 s
+SYNC = 0.5        # and so much later where an agent has to tell the servers of a lapsed check: up to 1 s was seen
 WIDENED = 1.5     # by so much later when three elections in five minutes widened its check to 2 s
 HOST_LOST = 7.5   # serfHealth: 5.4 s measured; probes and suspicion of a small cluster
 LATE = 2.2        # longer than a lease
+CALM = 3.0        # after a fault of a server Consul is slow for a while: what counts times waits for so long
 TTL_EXPIRY = 22.0 # twice the session's TTL, and the leader's timer
 
 
@@ -62,7 +64,7 @@ def kill(cluster, primary, seconds, rng):
     cluster.start_lictord(primary)
 
 
-@fault("stop", seconds=(1, 30), short=5.0, gap=SEEN, act=SEEN + WAIT_OUT, notices_process=True)
+@fault("stop", seconds=(1, 30), short=5.0, gap=SEEN + SYNC, act=SEEN + SYNC + WAIT_OUT, notices_process=True)
 def stop(cluster, primary, seconds, rng):
     injected(cluster)
     cluster.hosts[primary].pause()
@@ -73,7 +75,7 @@ def stop(cluster, primary, seconds, rng):
     cluster.events.mark("healed")
 
 
-@fault("stop-short", seconds=(0.3, 2.5), short=1.5, gap=SEEN, act=SEEN + WAIT_OUT, notices_process=True)
+@fault("stop-short", seconds=(0.3, 2.5), short=1.5, gap=SEEN + SYNC, act=SEEN + SYNC + WAIT_OUT, notices_process=True)
 def stop_short(cluster, primary, seconds, rng):
     stop(cluster, primary, seconds, rng)
 
@@ -143,7 +145,7 @@ def agent_lost(cluster, primary, seconds, rng):
 
 
 # -- partitions
-@fault("cut-agent", seconds=(1, 10), short=4.5, gap=0, act=SEEN + WAIT_OUT, notices_process=True, needs_iptables=True)
+@fault("cut-agent", seconds=(1, 10), short=4.5, gap=0, act=SEEN + SYNC + WAIT_OUT, notices_process=True, needs_iptables=True)
 def cut_agent(cluster, primary, seconds, rng):
     """The primary does not reach its agent: its check lapses long before its lease does, so only the wait-out keeps two apart."""
     injected(cluster)

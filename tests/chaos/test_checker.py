@@ -349,9 +349,11 @@ def test_cut_off_lines(tmp_path):
 def test_times():
     history = takeover().history()
     fault, = history.faults()
-    found = times.of_fault(fault, history, checker.acting(history))
+    found = times.Times(history).of_fault(fault)
     assert found["detection"] == pytest.approx(0.5, abs=0.001)
     assert found["first answer"] == pytest.approx(0.601, abs=0.001)
     assert found["first act"] == pytest.approx(3.1, abs=0.001)
     assert found["recovery"] == pytest.approx(0.1, abs=0.001)
+    assert found["unanswered"] == pytest.approx(0.7, abs=0.001)
+    assert found["nobody acted"] == pytest.approx(13.1 - 11.5, abs=0.001)
     assert any("kill" in line and "3.100" in line for line in times.table(history))
