@@ -57,13 +57,14 @@ class Cluster:
         for node, address in net.SERVERS.items():
             self.servers[node] = Consul(state, node=node, expect=len(net.SERVERS), join=list(self.servers.values()), host=address,
                                         netns=self.net.name(node))
+        for server in self.servers.values():
+            server.wait_leader()
         for node, address in net.HOSTS.items():
             # leave_on_terminate is a trap of its own (`consul leave` is the fault that springs it).
             self.agents[node] = Consul(state, node=node, server=False, join=self.servers.values(), host=address, netns=self.net.name(node))
-        for server in self.servers.values():
-            server.wait_leader()
         for node in net.HOSTS:
             until(lambda: self._agent_works(node), timeout=30, what=f"agent of {node}")
+            self.wait_agent_tells(node)
         self.register_pulse()
         self.events.mark("mode", standby=standby)
         for node, address in net.HOSTS.items():
@@ -137,6 +138,23 @@ class Cluster:
     # -- Consul
     def _agent_works(self, node):
         return any(check["CheckID"] == "serfHealth" for check in self.agents[node].get(f"/v1/health/node/{node}", timeout=2))
+
+    def wait_agent_tells(self, node):
+        """Until the agent tells the servers by itself of a check that lapses.
+
+        An agent that found no server when it began synchronizes for up to half a minute only what somebody asks it to: the
+        check of a dead process would stay passing for so long."""
+        agent = self.agents[node]
+
+        def told():
+            checks = agent.get("/v1/health/checks/probe?consistent", timeout=2)
+            return any(check["Node"] == node and check["Status"] == "critical" for check in checks)
+
+        def try_once():
+            agent.put("/v1/agent/service/register", {"Name": "probe", "Check": {"TTL": "100ms", "Status": "passing"}}, timeout=2)
+            return self.wait(told, 0.5)
+        until(try_once, timeout=60, what=f"agent of {node} to tell of a lapsed check")
+        agent.put("/v1/agent/service/deregister/probe")
 
     def ask_server(self, method, path, body=None, timeout=3):
         """Of the first server that answers."""
