@@ -33,7 +33,7 @@ class Fault:
     act: Optional[float]
     recovery: float = 15.0
     watch: float = 1.0        # how long all must have been in order to count as recovered: a blow may show late
-    before: float = 0.5       # and as long before it
+    before: float = 0.2       # and as long before it
     server: bool = False      # needs 3 voters before it, and takes some away
     notices_process: bool = False
     needs_iptables: bool = False
@@ -134,7 +134,7 @@ def agent_leave(cluster, primary, seconds, rng):
     cluster.events.mark("healed")
 
 
-@fault("agent-lost", seconds=(2, 12), short=7.0, gap=0, act=HOST_LOST + WAIT_OUT, recovery=20.0, watch=LATE)
+@fault("agent-lost", seconds=(2, 12), short=7.0, gap=0, act=HOST_LOST + WAIT_OUT, recovery=35.0, watch=LATE)
 def agent_lost(cluster, primary, seconds, rng):
     """kill -9 and stays down: to the others the host is lost."""
     injected(cluster)
@@ -174,7 +174,7 @@ def cut_peers(cluster, primary, seconds, rng):
     cluster.events.mark("healed")
 
 
-@fault("cut-all", seconds=(2, 20), short=9.0, gap=HOST_LOST, act=HOST_LOST + WAIT_OUT, recovery=20.0)
+@fault("cut-all", seconds=(2, 20), short=9.0, gap=HOST_LOST, act=HOST_LOST + WAIT_OUT, recovery=35.0)
 def cut_all(cluster, primary, seconds, rng):
     injected(cluster)
     cluster.net.cut_all(primary)
