@@ -214,8 +214,10 @@ def consul_leader_pause(cluster, primary, seconds, rng):
     cluster.events.mark("healed")
 
 
-@fault("consul-down", seconds=(3, 30), short=3.0, gap=0, act=None, recovery=40.0, server=True, watch=LATE)
+@fault("consul-down", seconds=(3, 30), short=3.0, gap=0, act=None, recovery=75.0, server=True, watch=LATE)
 def consul_down(cluster, primary, seconds, rng):
+    """A leader that does not know the hosts again when it begins reaps them with their sessions, and registers their
+    serfHealth, without which there is no session, by its next reconciliation: each 60 s. Rare; usually 4 s."""
     injected(cluster)
     for server in cluster.servers.values():
         server.kill()
