@@ -217,6 +217,7 @@ def test_stop_during_examinations(consul, tmp_path):
 
 def test_for_people(consul, tmp_path):
     daemon = Lictord(tmp_path, consul, services={}, election={})
+    primary_of([daemon])
     done = daemon.command("doctor")
     assert done.returncode == 0, done.stdout
     assert re.search(r"^warn  +agent  +the agent of this host is a Consul server$", done.stdout, re.M), done.stdout
