@@ -139,12 +139,12 @@ static void tcp_ended(struct witness *witness)
     witness->connected = false;
     close_one(&witness->tcp, &witness->tcp_event);
     /* A server that is full ends each connection at once: do not hammer it. But one that ends early may be
-     * one whose process has just died. */
+     * one whose process is just dying: its workers' sockets close one after the other, and those that are
+     * left still accept for a moment. */
+    static const nstime pauses[] = {0, 0, 10 * NS_PER_MS, 40 * NS_PER_MS, 160 * NS_PER_MS};
     witness->early_ends = clock_boot() - witness->since < PATIENCE ? witness->early_ends + 1 : 0;
-    if (witness->early_ends <= 1)
-        connect_now(witness);
-    else
-        knock_after(witness, PATIENCE);
+    knock_after(witness, witness->early_ends < sizeof pauses / sizeof *pauses ? pauses[witness->early_ends]
+                                                                              : PATIENCE);
 }
 
 static void tcp_readable(evutil_socket_t fd, short what, void *arg)
