@@ -18,7 +18,10 @@ WAIT_OUT = LEASE * 1.01 + 0.05
 SEEN = 1.0        # a process that is gone is seen: check 0.5 s, and reading, within 1 s
 SYNC = 0.5        # and so much later where an agent has to tell the servers of a lapsed check: up to 1 s was seen
 WIDENED = 1.5     # by so much later when three elections in five minutes widened its check to 2 s
-HOST_LOST = 7.5   # serfHealth: 5.4 s measured; probes and suspicion of a small cluster
+# serfHealth of a host that is gone, by Consul's gossip (LAN defaults, six members): each of the five others probes it once in
+# five rounds of 1 s, a probe fails after 1 s, and three of them must suspect it before the suspicion's 4 s count: 5 + 1 + 4 s
+# at worst; 5.4 s is usual, 8.8 s was seen.
+HOST_LOST = 10.0
 LATE = 2.2        # longer than a lease
 CALM = 3.0        # after a fault of a server Consul is slow for a while: what counts times waits for so long
 TTL_EXPIRY = 22.0 # twice the session's TTL, and the leader's timer
