@@ -15,9 +15,8 @@ def seen(standby, primary):
 
 
 def test_a_killed_primary_is_replaced_at_once(pair):
-    """Nearly always by proof; where a connection cannot be made at the wrong moment, the check is what is left."""
     daemons = list(pair())
-    times, proven = [], 0
+    times = []
     for _ in range(5):
         primary, (standby,) = primary_of(daemons)
         until(lambda: refused(standby))
@@ -25,15 +24,12 @@ def test_a_killed_primary_is_replaced_at_once(pair):
         with Referee(primary, standby):
             primary.kill()
             times.append(takeover(standby, time.monotonic(), "SIGKILL, proven")[0])
-        if standby.metrics()["lictor_deaths_proven_total"] == 1:
-            assert standby.logged("the process of .* is gone")
-            proven += 1
+        assert standby.metrics()["lictor_deaths_proven_total"] == 1 and standby.logged("the process of .* is gone")
         primary.start()
         until(lambda: refused(primary))
         standby.stop()  # hands over; its counter begins anew
         standby.start()
     print("answered after", ", ".join(f"{t:.3f}" for t in sorted(times)), "s")
-    assert proven >= 3, f"{proven} of 5 deaths were proven: {times}"
     assert sorted(times)[2] < PROVEN, f"from SIGKILL to the standby's answer: {times}"
 
 
