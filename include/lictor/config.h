@@ -34,10 +34,45 @@ struct config_consul {
     nstime stale_for;
 };
 
+/* Patterns of service names are lower-case; a `*` at the end matches by prefix, at the beginning by suffix.
+ * The exact name beats all, then the longer pattern wins, of equal ones the prefix. */
 struct config_ttl_rule {
-    char *pattern; /* lower-case; a trailing '*' matches by prefix; exact beats the longest prefix */
+    char *pattern; /* also of `TAG.NAME`: see config_tag_ttl */
     nstime ttl;
 };
+
+enum config_order {
+    CONFIG_ORDER_WEIGHTED, /* random by Consul's weights (all are 1 unless said otherwise: plain random) */
+    CONFIG_ORDER_RANDOM,   /* whatever the weights */
+    CONFIG_ORDER_NEAREST,  /* by network coordinates, from the agent's node */
+    CONFIG_ORDER_FIXED,    /* by node and service ID, always the same */
+};
+
+/* What a name answers when no instance is healthy. */
+enum config_last_resort { CONFIG_LAST_NXDOMAIN, CONFIG_LAST_NODATA, CONFIG_LAST_ALL };
+
+/* `service "PATTERN" { }`, or (config_service) what holds for one service. */
+struct config_service {
+    char *pattern;
+    int line;
+    unsigned set;     /* CONFIG_SERVICE_*: the keys that are there */
+    unsigned answers; /* 0: all */
+    enum config_order order;
+    enum config_last_resort last_resort;
+    nstime ttl;
+    bool only_passing;
+    bool txt;                          /* the metadata of its instances as TXT */
+    bool metadata;                     /* its `lictor-priority` and `lictor-ttl` count */
+    struct config_strings datacenters; /* lower-case; asked in this order when nothing local answers */
+};
+#define CONFIG_SERVICE_ANSWERS      0x01u
+#define CONFIG_SERVICE_ORDER        0x02u
+#define CONFIG_SERVICE_LAST_RESORT  0x04u
+#define CONFIG_SERVICE_TTL          0x08u
+#define CONFIG_SERVICE_ONLY_PASSING 0x10u
+#define CONFIG_SERVICE_TXT          0x20u
+#define CONFIG_SERVICE_METADATA     0x40u
+#define CONFIG_SERVICE_DATACENTERS  0x80u
 
 struct config_services {
     bool enabled;
@@ -47,6 +82,8 @@ struct config_services {
     nstime node_ttl;
     struct config_ttl_rule *service_ttl;
     size_t service_ttl_count;
+    struct config_service *service; /* the most exact pattern first */
+    size_t service_count;
     nstime negative_ttl;
     bool only_passing;
     unsigned answers; /* 0: all */
@@ -149,6 +186,16 @@ void config_free(struct config *config);
 const struct config_key *config_key(const struct config *config, const char *name);
 /* The TTL of a service (lower-case name) in seconds, by service_ttl's rules. */
 uint32_t config_service_ttl(const struct config_services *services, const char *name);
+/* The same of `TAG.NAME` (lower-case), if a rule with a dot in it speaks of that. */
+bool config_tag_ttl(const struct config_services *services, const char *tag, const char *name, uint32_t *ttl);
+/* What holds for a service (lower-case name): each key from the most exact block that has it, else the
+ * default (services' own `answers`, `only-passing` and `service-ttl`). `set` says which keys came from a
+ * block; lists are borrowed, pattern is NULL. */
+struct config_service config_service(const struct config_services *services, const char *name);
+bool config_wants_nearest(const struct config_services *services);
+/* A copy of its own of all that the struct points to, and its end. */
+void config_services_copy(struct config_services *out, const struct config_services *services);
+void config_services_free(struct config_services *services);
 /* What may not change in a reload, since it was used when processes, sockets and threads began: the keys
  * outside of blocks but `log`; all of `consul` but `stale-for`; the domains of `services` and whether there
  * is such a block; all of `election`. NULL if nothing of it differs, else the first key that does ("listen",

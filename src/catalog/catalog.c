@@ -13,37 +13,11 @@
 
 /* --- life ---------------------------------------------------------------------------------------- */
 
-static void copy_config(struct config_services *out, const struct config_services *config)
-{
-    *out = *config;
-    out->reverse = NULL; /* not ours */
-    out->reverse_count = 0;
-    out->service_ttl = xcalloc(config->service_ttl_count + 1, sizeof(*out->service_ttl));
-    for (size_t i = 0; i < config->service_ttl_count; i++)
-        out->service_ttl[i] = (struct config_ttl_rule){
-            .pattern = xstrdup(config->service_ttl[i].pattern),
-            .ttl = config->service_ttl[i].ttl,
-        };
-    out->ns.items = xcalloc(config->ns.count + 1, sizeof(*out->ns.items));
-    for (size_t i = 0; i < config->ns.count; i++)
-        out->ns.items[i] = xstrdup(config->ns.items[i]);
-}
-
-static void free_config(struct config_services *config)
-{
-    for (size_t i = 0; i < config->service_ttl_count; i++)
-        free(config->service_ttl[i].pattern);
-    free(config->service_ttl);
-    for (size_t i = 0; i < config->ns.count; i++)
-        free(config->ns.items[i]);
-    free(config->ns.items);
-}
-
 struct catalog *catalog_new(const struct config_services *config, const char *datacenter,
                             struct zone_state *state)
 {
     struct catalog *catalog = xcalloc(1, sizeof(*catalog));
-    copy_config(&catalog->config, config);
+    config_services_copy(&catalog->config, config);
     catalog->state = state;
     catalog->services = strmap_new();
     catalog->nodes = strmap_new();
@@ -74,7 +48,7 @@ void catalog_free(struct catalog *catalog)
         free(catalog->ns[i].node);
     free(catalog->ns);
     computed_free_all(catalog);
-    free_config(&catalog->config);
+    config_services_free(&catalog->config);
     free(catalog->datacenter);
     free(catalog);
 }
@@ -98,8 +72,8 @@ static void render_all(struct catalog *catalog)
 
 void catalog_configure(struct catalog *catalog, const struct config_services *config)
 {
-    free_config(&catalog->config);
-    copy_config(&catalog->config, config);
+    config_services_free(&catalog->config);
+    config_services_copy(&catalog->config, config);
     if (catalog->datacenter)
         render_all(catalog);
 }

@@ -146,15 +146,6 @@ static void free_consul(struct config_consul *consul)
     free(consul->datacenter);
 }
 
-static void free_services(struct config_services *services)
-{
-    for (size_t i = 0; i < services->service_ttl_count; i++)
-        free(services->service_ttl[i].pattern);
-    free(services->service_ttl);
-    free(services->reverse);
-    free_strings(&services->ns);
-}
-
 static void free_zone(struct config_zone *zone)
 {
     free(zone->file);
@@ -196,7 +187,7 @@ void config_free(struct config *config)
     free(config->user);
     free_strings(&config->inspect_from);
     free_consul(&config->consul);
-    free_services(&config->services);
+    config_services_free(&config->services);
     free(config->election.cluster);
     free(config->election.advertise);
     free(config->election.peer_key);

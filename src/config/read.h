@@ -44,6 +44,15 @@ bool is_known_key(struct check *check, const char *name);
 void read_global(struct check *check);
 void read_consul(struct check *check);
 void read_services(struct check *check);
+/* `service "PATTERN" { }` in the `services` section (NULL: none), most exact pattern first. */
+void read_service_blocks(struct check *check, cfg_t *services);
+
+/* Patterns of service names; see config.h. */
+char *pattern_fold(const char *text, size_t len); /* lower case; caller frees */
+bool pattern_is_valid(const char *pattern);
+bool pattern_matches(const char *pattern, const char *name);
+/* Below 0: a is the more exact one. */
+int pattern_compare(const char *a, const char *b);
 void read_keys(struct check *check);
 void read_election(struct check *check);
 void read_zones(struct check *check);

@@ -3,7 +3,6 @@
 
 #include "lictor/xalloc.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,25 +53,26 @@ static void read_domains(struct check *check, cfg_t *block)
         fault_add(check->faults, alt->line, "`alt-domain` is the same as `domain`; remove it");
 }
 
-/* "web=10s", "db-*=5s", "*=0s". Service names are compared in lower case, as Consul's DNS does. */
+/* "web=10s", "db-*=5s", "*-db=5s", "canary.web=1s", "*=0s". Service names are compared in lower case, as
+ * Consul's DNS does. */
 static void read_service_ttl(struct check *check, const struct value *value)
 {
     struct config_services *services = &check->config->services;
     const char *equals = strrchr(value->text, '=');
     size_t len = equals ? (size_t)(equals - value->text) : 0;
-    const char *star = equals ? memchr(value->text, '*', len) : NULL;
-    if (!len || (star && star != equals - 1)) {
-        fault_add(check->faults, value->line,
-                  "`service-ttl` has `%s`; write \"NAME=10s\", or \"PREFIX*=10s\" with `*` at the end only",
-                  value->text);
+    char *pattern = pattern_fold(value->text, len);
+    nstime ttl = 0;
+    bool valid = pattern_is_valid(pattern);
+    if (!valid)
+        fault_add(
+            check->faults, value->line,
+            "`service-ttl` has `%s`; write \"NAME=10s\", or a part of the name with `*` at one end, such "
+            "as \"PREFIX*=10s\"",
+            value->text);
+    if (!valid || !read_ttl_text(check, value->line, "service-ttl", equals + 1, &ttl)) {
+        free(pattern);
         return;
     }
-    nstime ttl;
-    if (!read_ttl_text(check, value->line, "service-ttl", equals + 1, &ttl))
-        return;
-    char *pattern = xasprintf("%.*s", (int)len, value->text);
-    for (char *c = pattern; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
     for (size_t i = 0; i < services->service_ttl_count; i++)
         if (!strcmp(services->service_ttl[i].pattern, pattern))
             fault_add(check->faults, value->line, "`service-ttl` has `%s` twice; keep one", pattern);
@@ -127,22 +127,57 @@ void read_services(struct check *check)
         read_reverse(check, value_at(block, "reverse", i));
     for (size_t i = 0; i < value_count(block, "ns"); i++)
         read_ns(check, value_at(block, "ns", i));
+    read_service_blocks(check, block);
 }
 
-uint32_t config_service_ttl(const struct config_services *services, const char *name)
+/* --- copies ---------------------------------------------------------------------------------------- */
+
+static struct config_strings copy_strings(const struct config_strings *strings)
 {
-    const struct config_ttl_rule *best = NULL;
-    size_t best_len = 0; /* of the prefix, plus one */
+    struct config_strings out = {.items = xcalloc(strings->count + 1, sizeof(*out.items)),
+                                 .count = strings->count};
+    for (size_t i = 0; i < strings->count; i++)
+        out.items[i] = xstrdup(strings->items[i]);
+    return out;
+}
+
+static void free_strings(struct config_strings *strings)
+{
+    for (size_t i = 0; i < strings->count; i++)
+        free(strings->items[i]);
+    free(strings->items);
+}
+
+void config_services_copy(struct config_services *out, const struct config_services *services)
+{
+    *out = *services;
+    out->service_ttl = xcalloc(services->service_ttl_count + 1, sizeof(*out->service_ttl));
     for (size_t i = 0; i < services->service_ttl_count; i++) {
-        const struct config_ttl_rule *rule = &services->service_ttl[i];
-        size_t len = strlen(rule->pattern);
-        if (rule->pattern[len - 1] != '*') {
-            if (!strcmp(rule->pattern, name))
-                return (uint32_t)(rule->ttl / NS_PER_S);
-        } else if (!strncmp(rule->pattern, name, len - 1) && len > best_len) {
-            best = rule;
-            best_len = len;
-        }
+        out->service_ttl[i] = services->service_ttl[i];
+        out->service_ttl[i].pattern = xstrdup(services->service_ttl[i].pattern);
     }
-    return best ? (uint32_t)(best->ttl / NS_PER_S) : 0;
+    out->service = xcalloc(services->service_count + 1, sizeof(*out->service));
+    for (size_t i = 0; i < services->service_count; i++) {
+        out->service[i] = services->service[i];
+        out->service[i].pattern = xstrdup(services->service[i].pattern);
+        out->service[i].datacenters = copy_strings(&services->service[i].datacenters);
+    }
+    out->reverse = xcalloc(services->reverse_count + 1, sizeof(*out->reverse));
+    if (services->reverse_count)
+        memcpy(out->reverse, services->reverse, services->reverse_count * sizeof(*out->reverse));
+    out->ns = copy_strings(&services->ns);
+}
+
+void config_services_free(struct config_services *services)
+{
+    for (size_t i = 0; i < services->service_ttl_count; i++)
+        free(services->service_ttl[i].pattern);
+    free(services->service_ttl);
+    for (size_t i = 0; i < services->service_count; i++) {
+        free(services->service[i].pattern);
+        free_strings(&services->service[i].datacenters);
+    }
+    free(services->service);
+    free(services->reverse);
+    free_strings(&services->ns);
 }

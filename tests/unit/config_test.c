@@ -259,6 +259,72 @@ static void service_ttl_rules(void **state)
     c = good("services { service-ttl = \"web=10s\" }");
     assert_int_equal(config_service_ttl(&c->services, "db"), 0);
     config_free(c);
+    /* by suffix, and by tag */
+    c = good("services { service-ttl = {\"*-db=7s\", \"app-*=6s\", \"Canary.web=1s\", \"canary.*=2s\", "
+             "\"*.api=3s\", \"*=9s\"} }");
+    static const struct {
+        const char *tag, *name;
+        int ttl; /* -1: no rule of the tag */
+    } tags[] = {{NULL, "my-db", 7},       {NULL, "-db", 7},    {NULL, "db", 9},     {NULL, "app-db", 6},
+                {"canary", "web", 1},     {"blue", "web", -1}, {"canary", "db", 2}, {"blue", "api", 3},
+                {"v1.canary", "web", -1}, {"canary", "api", 2} /* equal lengths would be the prefix's */};
+    for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+        uint32_t ttl = 0;
+        bool found = true;
+        if (tags[i].tag)
+            found = config_tag_ttl(&c->services, tags[i].tag, tags[i].name, &ttl);
+        else
+            ttl = config_service_ttl(&c->services, tags[i].name);
+        assert_int_equal(found ? (int)ttl : -1, tags[i].ttl);
+    }
+    config_free(c);
+}
+
+static void service_blocks(void **state)
+{
+    (void)state;
+    struct config *c = good("services {\n answers = 7 only-passing = true service-ttl = {\"db-*=5s\"}\n"
+                            " service \"*\" { order = random txt = true }\n"
+                            " service \"DB-*\" { answers = 1 order = fixed last-resort = all }\n"
+                            " service \"db-main\" { ttl = 1m only-passing = false last-resort = nodata\n"
+                            "                      metadata = false datacenters = {\"DC2\", dc-3} }\n"
+                            " service \"*-far\" { order = nearest } }");
+    struct config_service s = config_service(&c->services, "db-main");
+    assert_int_equal(s.answers, 1);
+    assert_int_equal(s.order, CONFIG_ORDER_FIXED);
+    assert_int_equal(s.last_resort, CONFIG_LAST_NODATA);
+    assert_int_equal(s.ttl, 60 * NS_PER_S);
+    assert_false(s.only_passing);
+    assert_false(s.metadata);
+    assert_true(s.txt);
+    assert_int_equal(s.datacenters.count, 2);
+    assert_string_equal(s.datacenters.items[0], "dc2");
+    assert_string_equal(s.datacenters.items[1], "dc-3");
+    s = config_service(&c->services, "db-2");
+    assert_int_equal(s.last_resort, CONFIG_LAST_ALL);
+    assert_int_equal(s.ttl, 5 * NS_PER_S);
+    assert_true(s.only_passing && s.metadata);
+    s = config_service(&c->services, "db-far"); /* `*-far` has four letters, `db-*` three */
+    assert_int_equal(s.order, CONFIG_ORDER_NEAREST);
+    assert_int_equal(s.answers, 1);
+    s = config_service(&c->services, "web");
+    assert_int_equal(s.order, CONFIG_ORDER_RANDOM);
+    assert_int_equal(s.answers, 7);
+    assert_int_equal(s.last_resort, CONFIG_LAST_NXDOMAIN);
+    assert_true(config_wants_nearest(&c->services));
+    struct config_services copy;
+    config_services_copy(&copy, &c->services);
+    config_free(c);
+    s = config_service(&copy, "db-main");
+    assert_string_equal(s.datacenters.items[1], "dc-3");
+    assert_false((s.set & CONFIG_SERVICE_ANSWERS) == 0);
+    config_services_free(&copy);
+    c = good("services { }");
+    s = config_service(&c->services, "web");
+    assert_int_equal(s.order, CONFIG_ORDER_WEIGHTED);
+    assert_int_equal(s.answers, 40);
+    assert_false(config_wants_nearest(&c->services));
+    config_free(c);
 }
 
 /* --- faults --------------------------------------------------------------------------------------- */
@@ -392,6 +458,16 @@ static const struct {
      "2: `service-ttl` has the TTL `1`\n2: `service-ttl` has `a` twice; keep one"},
     {"services { answers = 65536 }", "1: `answers` is `65536`; write a whole number from 0 to 65535"},
     {"services { ns = {\"a..b\"} }", "1: `ns`: "},
+    {"services {\n service \"\" { }\n service \"a*b\" { }\n service \"web\" { order = near }\n"
+     " service \"Web\" { ttl = 1 answers = -1 }\n service \"x*\" { last-resort = none }\n}",
+     "2: `service \"\"`: write the name of a service\n3: `service \"a*b\"`: write the name\n"
+     "4: `order` is `near`; write \"weighted\", \"random\", \"nearest\" or \"fixed\"\n"
+     "5: `service \"web\"` is already at line 4\n5: `answers` is `-1`\n5: `ttl` has the TTL `1`\n"
+     "6: `last-resort` is `none`; write \"nxdomain\", \"nodata\" or \"all\""},
+    {"services { service \"a\" { datacenters = {dc2, \"d c\", DC2} } }",
+     "1: `datacenters` has `d c`; write names of Consul's datacenters\n1: `datacenters` has `dc2` twice"},
+    {"services { service \"a\" { anwsers = 1 } }", "1: unknown key `anwsers`; did you mean `answers`?"},
+    {"service \"a\" { }", "1: unknown key `service`"},
     {"services { watch = some compat = x }", "1: `watch` is `some`; write \"all\" or \"asked\"\n"
                                              "1: `compat` is `x`; write \"none\" or \"consul\"\n"
                                              "1: this version does not serve `watch = \"some\"` yet\n"
@@ -779,6 +855,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_means_the_defaults),
         cmocka_unit_test(spellings_are_equal),
         cmocka_unit_test(service_ttl_rules),
+        cmocka_unit_test(service_blocks),
         cmocka_unit_test(every_fault_has_its_line),
         cmocka_unit_test(a_broken_file_does_not_break_the_next),
         cmocka_unit_test(files_that_are_no_configuration),
