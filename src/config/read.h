@@ -53,6 +53,10 @@ bool pattern_is_valid(const char *pattern);
 bool pattern_matches(const char *pattern, const char *name);
 /* Below 0: a is the more exact one. */
 int pattern_compare(const char *a, const char *b);
+/* What `services` has of Consul's dns_config; after `compat` and `negative-ttl`. */
+void read_dns_config(struct check *check, cfg_t *block);
+/* `reverse`: zones and prefixes. */
+void read_reverse(struct check *check, cfg_t *block);
 void read_keys(struct check *check);
 void read_election(struct check *check);
 void read_zones(struct check *check);

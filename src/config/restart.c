@@ -57,6 +57,11 @@ static const char *services_needs_restart(const struct config_services *a, const
     if (a->has_alt_domain != b->has_alt_domain ||
         (a->has_alt_domain && !name_equal(a->alt_domain, b->alt_domain)))
         return "services.alt-domain";
+    if (a->compat_consul != b->compat_consul) /* the sockets' UDP size */
+        return "services.compat";
+    if (a->reverse_count != b->reverse_count ||
+        (a->reverse_count && memcmp(a->reverse, b->reverse, a->reverse_count * sizeof(*a->reverse))))
+        return "services.reverse";
     return NULL;
 }
 

@@ -23,7 +23,7 @@ struct section {
     const char *parent; /* "root" is libconfuse's name of the top level */
     bool titled;
     bool opaque; /* of a later version, whose keys this one does not know */
-    struct key keys[16];
+    struct key keys[40];
 };
 
 static const struct section sections[] = {
@@ -62,8 +62,26 @@ static const struct section sections[] = {
               {"answers", false},
               {"watch", false},
               {"reverse", true},
+              {"reverse-ttl", false},
               {"compat", false},
-              {"ns", true}}},
+              {"ns", true},
+              {"udp-answer-limit", false},
+              {"a-record-limit", false},
+              {"enable-truncate", false},
+              {"enable-additional-node-meta-txt", false},
+              {"translate-wan-addrs", false},
+              {"disable-compression", false},
+              {"allow-stale", false},
+              {"max-stale", false},
+              {"use-cache", false},
+              {"cache-max-age", false},
+              {"recursors", true},
+              {"recursor-timeout", false},
+              {"recursor-strategy", false},
+              {"prefer-namespace", false}}},
+    {.name = "soa",
+     .parent = "services",
+     .keys = {{"refresh", false}, {"retry", false}, {"expire", false}, {"min-ttl", false}}},
     {.name = "service",
      .parent = "services",
      .titled = true,

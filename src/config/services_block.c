@@ -82,22 +82,6 @@ static void read_service_ttl(struct check *check, const struct value *value)
         (struct config_ttl_rule){.pattern = pattern, .ttl = ttl};
 }
 
-static void read_reverse(struct check *check, const struct value *value)
-{
-    struct config_services *services = &check->config->services;
-    uint8_t name[NAME_MAX_WIRE];
-    if (!read_domain(check, value, "reverse", name))
-        return;
-    if (!name_is_under(name, (const uint8_t *)"\7in-addr\4arpa") &&
-        !name_is_under(name, (const uint8_t *)"\3ip6\4arpa"))
-        fault_add(check->faults, value->line,
-                  "`reverse` has `%s`, which is no reverse zone; write one below in-addr.arpa or ip6.arpa",
-                  value->text);
-    services->reverse =
-        xrealloc(services->reverse, (services->reverse_count + 1) * sizeof(*services->reverse));
-    memcpy(services->reverse[services->reverse_count++], name, sizeof(name));
-}
-
 static void read_ns(struct check *check, const struct value *value)
 {
     uint8_t name[NAME_MAX_WIRE];
@@ -118,13 +102,14 @@ void read_services(struct check *check)
     services->node_ttl = read_ttl(check, block, "node-ttl", 0);
     services->negative_ttl = read_ttl(check, block, "negative-ttl", 0);
     services->only_passing = read_bool(check, block, "only-passing", false);
-    services->answers = read_number(check, block, "answers", 40, 0, ANSWERS_MAX);
     services->watch_asked = read_choice(check, block, "watch", 0, watch);
     services->compat_consul = read_choice(check, block, "compat", 0, compat);
+    services->answers =
+        read_number(check, block, "answers", services->compat_consul ? 0 : 40, 0, ANSWERS_MAX);
+    read_dns_config(check, block);
+    read_reverse(check, block);
     for (size_t i = 0; i < value_count(block, "service-ttl"); i++)
         read_service_ttl(check, value_at(block, "service-ttl", i));
-    for (size_t i = 0; i < value_count(block, "reverse"); i++)
-        read_reverse(check, value_at(block, "reverse", i));
     for (size_t i = 0; i < value_count(block, "ns"); i++)
         read_ns(check, value_at(block, "ns", i));
     read_service_blocks(check, block);

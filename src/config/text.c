@@ -60,6 +60,15 @@ static void took(struct scan *scan, enum token token, size_t start)
     scan->end = scan->out->len;
 }
 
+/* Consul writes the same keys with underscores: `udp_answer_limit` is `udp-answer-limit`. No key of ours has
+ * an underscore. */
+static void use_dashes(uint8_t *word, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (word[i] == '_')
+            word[i] = '-';
+}
+
 /* Notes a key or a section (kind `=` or `{`) in its section; a second one is a fault. */
 static void note(struct scan *scan, char kind, size_t start, size_t len, const char *title, size_t title_len)
 {
@@ -68,6 +77,7 @@ static void note(struct scan *scan, char kind, size_t start, size_t len, const c
     buf_append(&key, &section, sizeof(section));
     buf_append(&key, &kind, 1);
     buf_append(&key, scan->text + start, len);
+    use_dashes(key.data + key.len - len, len);
     if (title) {
         buf_append(&key, " ", 1);
         buf_append(&key, title, title_len);
@@ -218,6 +228,7 @@ static int take_mark(struct scan *scan)
     case '=':
         if (scan->last == TOKEN_WORD) {
             note(scan, '=', scan->last_start, scan->last_len, NULL, 0);
+            use_dashes(scan->out->data + scan->end - scan->last_len, scan->last_len);
         } else {
             fault_add(scan->faults, scan->line, "`=` does not follow a key; write `key = value`");
             return -1;

@@ -86,6 +86,12 @@ static void check_apex(struct check *check, const struct config_zone *zone, cons
         fault_add(check->faults, zone->line,
                   "the zone `%s` is the domain of `services`; its records come from Consul, so remove one",
                   title);
+    for (size_t i = 0; i < config->services.reverse_count; i++)
+        if (name_equal(zone->apex, config->services.reverse[i]))
+            fault_add(check->faults, zone->line,
+                      "the zone `%s` is in `reverse` of `services`; its records come from Consul, so remove "
+                      "one",
+                      title);
 }
 
 /* The content is the zone loader's to judge; that there is a file is judged here. */

@@ -553,12 +553,9 @@ static const struct {
      "1: there is no user `no-such-user`"},
 
     /* not served yet */
-    {"services {\n watch = asked\n compat = consul\n reverse = {\"10.in-addr.arpa\"}\n}",
+    {"services {\n watch = asked\n compat = consul\n}",
      "2: this version does not serve `watch = \"asked\"` yet; write \"all\" or remove it\n"
-     "3: this version does not serve `compat = \"consul\"` yet\n"
-     "4: this version does not serve `reverse` yet; remove it"},
-    {"services { reverse = \"example.com\" }", "1: `reverse` has `example.com`, which is no reverse zone\n"
-                                               "1: this version does not serve `reverse`"},
+     "3: this version does not serve `compat = \"consul\"` yet"},
     {"zone \"a\" { file = \"example.com.zone\"\n store = kv\n record \"www\" { service = web } }",
      "2: this version does not serve `store = \"kv\"` yet; write \"file\" or remove it\n"
      "3: this version does not serve `record` yet; remove it"},
