@@ -10,10 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOA_REFRESH 3600
-#define SOA_RETRY   600
-#define SOA_EXPIRE  86400
-
 static void put_piece(struct catalog *catalog, struct zone_out *out, const uint8_t *owner,
                       const struct piece_spec *spec)
 {
@@ -71,9 +67,9 @@ void apex_put_soa(struct catalog *catalog, struct zone_out *out)
     buf_append(&soa, name, (size_t)len);
     uint32_t negative = ttl_seconds(catalog->config.negative_ttl);
     append_u32(&soa, out->serial);
-    append_u32(&soa, SOA_REFRESH);
-    append_u32(&soa, SOA_RETRY);
-    append_u32(&soa, SOA_EXPIRE);
+    append_u32(&soa, catalog->config.soa_refresh);
+    append_u32(&soa, catalog->config.soa_retry);
+    append_u32(&soa, catalog->config.soa_expire);
     append_u32(&soa, negative);
     struct rdata rdata = {.data = soa.data, .len = (uint16_t)soa.len};
     /* RFC 2308 section 3: the TTL of a negative answer is the lesser of the SOA's TTL and MINIMUM. */
