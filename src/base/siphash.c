@@ -1,5 +1,6 @@
 #include "base/siphash.h"
 
+#include <endian.h>
 #include <string.h>
 
 static uint64_t rotl(uint64_t x, int b)
@@ -29,7 +30,8 @@ uint64_t siphash(const void *data, size_t len, const uint64_t key[2])
     uint64_t last = (uint64_t)len << 56, word;
 
     for (; len >= 8; p += 8, len -= 8) {
-        memcpy(&word, p, 8); /* little-endian hosts only matter for test vectors; any order hashes well */
+        memcpy(&word, p, 8);
+        word = le64toh(word);
         v[3] ^= word;
         sipround(v);
         sipround(v);
@@ -38,6 +40,7 @@ uint64_t siphash(const void *data, size_t len, const uint64_t key[2])
     word = 0;
     if (len)
         memcpy(&word, p, len);
+    word = le64toh(word);
     last |= word;
     v[3] ^= last;
     sipround(v);

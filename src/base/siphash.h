@@ -1,5 +1,5 @@
 /* SipHash-2-4 (Aumasson and Bernstein): a keyed hash, so that whoever chooses names cannot choose collisions.
- */
+ * The same on every host: zone hashes go from one to another. */
 #pragma once
 
 #include <stddef.h>

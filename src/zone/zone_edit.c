@@ -94,7 +94,8 @@ int zone_edit_put(struct zone_edit *edit, const uint8_t *owner, struct piece *pi
     }
     struct owner *old = trie_get(&zone->trie, &place.key, place.name, place.len);
     const struct piece *replaced = old ? owner_get(old, piece_type(piece)) : NULL;
-    zone->records += piece_count(piece) - (replaced ? piece_count(replaced) : 0);
+    zone->records += piece_count(piece);
+    zone->records -= replaced ? piece_count(replaced) : 0;
     if (!old) {
         zone->names++;
         zone->wildcards += has_asterisk(place.name);
