@@ -15,7 +15,8 @@ static struct zone_state state;
 
 static struct catalog *new_catalog(void)
 {
-    struct config_services config = {.enabled = true, .has_alt_domain = true, .answers = 3};
+    struct config_services config = {
+        .enabled = true, .has_alt_domain = true, .answers = 3, .soa_expire = 86400};
     name_from_text("consul", NULL, config.domain, NULL);
     name_from_text("sd.example", NULL, config.alt_domain, NULL);
     return catalog_new(&config, "dc1", &state);

@@ -52,6 +52,9 @@ static void setup_config(struct fixture *f)
     f->config.node_ttl = 7 * NS_PER_S;
     f->config.negative_ttl = 3 * NS_PER_S;
     f->config.answers = 40;
+    f->config.soa_refresh = 3600;
+    f->config.soa_retry = 600;
+    f->config.soa_expire = 86400;
 }
 
 static void start(struct fixture *f)
