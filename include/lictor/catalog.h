@@ -6,7 +6,11 @@
  * costs the service that changed and an unchanged body costs its parsing. One piece serves all the names of
  * one set of instances. The caller takes the new versions of the zones and publishes them.
  *
- * Names (local datacenter; each with and without the datacenter's label):
+ * There is one view a datacenter: the local one, whose names stand with and without the datacenter's label,
+ * and remote ones, whose names have it. `datacenter` is NULL or the local one's name for the local one;
+ * others come into being with catalog_add_datacenter, the first body, or a restored view.
+ *
+ * Names (each of the local datacenter also without its label):
  *   NAME.service, TAG.NAME.service, _NAME._TAG.service, _NAME._tcp.service   A, AAAA, SRV (or CNAME)
  *   NODE.node                                                               A, AAAA (or CNAME)
  *   HEX.addr.DC                                                             computed, in no transfer
@@ -42,18 +46,33 @@ bool catalog_set_datacenter(struct catalog *catalog, const char *datacenter);
 /* NULL: not known. */
 const char *catalog_datacenter(const struct catalog *catalog);
 
+/* --- remote datacenters --------------------------------------------------------------------------- */
+
+/* Makes its names possible and returns its state, which the query engine heeds besides the zone's: `held` is
+ * set until whoever keeps it current clears it (its names are SERVFAIL, EDE 14, or with a dead_from that has
+ * passed EDE 22), stale_from and dead_from mean what they mean for a zone. The state lives as long as the
+ * catalog. The local datacenter's is the zone's. NULL: the name cannot be a label, or there are more than
+ * ZONE_ORIGINS_MAX. */
+struct zone_state *catalog_add_datacenter(struct catalog *catalog, const char *datacenter);
+/* Its names do not exist any more (NXDOMAIN). Returns 1 if it had records, else 0. The local one stays. */
+int catalog_remove_datacenter(struct catalog *catalog, const char *datacenter);
+/* Calls visit for each remote datacenter (lower-case). */
+void catalog_each_datacenter(const struct catalog *catalog, void (*visit)(void *arg, const char *datacenter),
+                             void *arg);
+
 /* --- what Consul says ---------------------------------------------------------------------------- */
 
 /* Each returns 1 if the view changed, 0 if not, -1 with err if the body is not what Consul sends (nothing is
  * changed then). */
 
 /* Body of /v1/health/service/NAME: the whole truth about one service. An empty list removes it. */
-int catalog_put_service(struct catalog *catalog, const char *service, const char *body, size_t len,
-                        struct err *err);
-int catalog_remove_service(struct catalog *catalog, const char *service);
+int catalog_put_service(struct catalog *catalog, const char *datacenter, const char *service,
+                        const char *body, size_t len, struct err *err);
+int catalog_remove_service(struct catalog *catalog, const char *datacenter, const char *service);
 /* Body of /v1/catalog/nodes: the whole truth about nodes. An empty list removes them all: whether to believe
  * that is the caller's (watch/). */
-int catalog_put_nodes(struct catalog *catalog, const char *body, size_t len, struct err *err);
+int catalog_put_nodes(struct catalog *catalog, const char *datacenter, const char *body, size_t len,
+                      struct err *err);
 
 /* The same in two steps, for who wants to look before believing: parse, compare, apply or drop. service NULL:
  * the list of nodes. Facts and apply are of the view as it is then. */
@@ -63,8 +82,9 @@ struct catalog_facts {
     unsigned has;  /* in the body */
     unsigned view; /* instances of all services in the view */
 };
-struct catalog_update *catalog_update_parse(struct catalog *catalog, const char *service, const char *body,
-                                            size_t len, struct err *err);
+struct catalog_update *catalog_update_parse(struct catalog *catalog, const char *datacenter,
+                                            const char *service, const char *body, size_t len,
+                                            struct err *err);
 void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out);
 int catalog_update_apply(struct catalog_update *update); /* and frees it; returns 1 or 0 */
 void catalog_update_free(struct catalog_update *update);
@@ -93,10 +113,10 @@ unsigned catalog_redraw(struct catalog *catalog, struct rng *rng);
 
 /* All services (name NULL) or one, with instances, addresses, checks and what DNS makes of each ("in
  * answers", or why not). NULL if there is no such service. New reference. */
-json_t *catalog_services_json(const struct catalog *catalog, const char *name);
-size_t catalog_service_count(const struct catalog *catalog);
-size_t catalog_instance_count(const struct catalog *catalog);
-size_t catalog_node_count(const struct catalog *catalog);
+json_t *catalog_services_json(const struct catalog *catalog, const char *datacenter, const char *name);
+size_t catalog_service_count(const struct catalog *catalog, const char *datacenter);
+size_t catalog_instance_count(const struct catalog *catalog, const char *datacenter);
+size_t catalog_node_count(const struct catalog *catalog, const char *datacenter);
 
 struct catalog_stats {
     uint64_t edits;         /* RRsets put or removed since the start: what changes cost */
@@ -110,28 +130,32 @@ struct catalog_health {
     unsigned instances, passing, warning, critical, answering;
 };
 /* Returns 1 and fills out, or 0 if the service is not known. */
-int catalog_service_health(const struct catalog *catalog, const char *service, struct catalog_health *out);
+int catalog_service_health(const struct catalog *catalog, const char *datacenter, const char *service,
+                           struct catalog_health *out);
 /* Calls visit for each service name (lower-case), in no particular order. */
-void catalog_each_service(const struct catalog *catalog,
+void catalog_each_service(const struct catalog *catalog, const char *datacenter,
                           void (*visit)(void *arg, const char *service, const struct catalog_health *health),
                           void *arg);
 /* Calls visit for each service with an instance on this node. */
-void catalog_services_on_node(const struct catalog *catalog, const char *node,
+void catalog_services_on_node(const struct catalog *catalog, const char *datacenter, const char *node,
                               void (*visit)(void *arg, const char *service), void *arg);
 
 /* `<service>.health.lictor. TXT`: the counts, then a line an instance with its address and, if it is out of
  * the answers, the check that says so. Lines are printable ASCII, at most 255 octets. No line for a service
  * that is not known. */
-void catalog_health_text(const struct catalog *catalog, const char *service,
+void catalog_health_text(const struct catalog *catalog, const char *datacenter, const char *service,
                          void (*line)(void *arg, const char *text), void *arg);
 /* Calls visit for each service (lower-case) whose text may have changed since the last call, removed ones
- * too. */
-void catalog_take_changed(struct catalog *catalog, void (*visit)(void *arg, const char *service), void *arg);
+ * too. datacenter: NULL for the local one. */
+void catalog_take_changed(struct catalog *catalog,
+                          void (*visit)(void *arg, const char *datacenter, const char *service), void *arg);
 
 /* --- warm start ---------------------------------------------------------------------------------- */
 
-/* A self-contained dump of the view. as_of: CLOCK_REALTIME ns of the last contact with Consul. */
+/* A self-contained dump of the views. as_of: CLOCK_REALTIME ns of the last contact with Consul; a remote
+ * datacenter that is stale is saved with its own. */
 void catalog_save(const struct catalog *catalog, nstime as_of, struct buf *out);
-/* Loads it into an empty catalog. 0, or -1 with err (the catalog is then as it was). A configured datacenter
- * other than the saved one is an error: it is another Consul. */
+/* Loads it into an empty catalog. The states of remote datacenters are stale as of then. 0, or -1 with err
+ * (the catalog is then as it was). A configured datacenter other than the saved one is an error: it is
+ * another Consul. */
 int catalog_restore(struct catalog *catalog, const char *data, size_t len, nstime *as_of, struct err *err);

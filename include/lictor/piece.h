@@ -40,6 +40,7 @@ struct piece_spec {
         count; /* at least 1; equal RDATA is folded into one (RFC 2181 section 5), with the highest weight */
     uint16_t answers; /* how many records an answer takes; 0: all. Only A and AAAA use it */
     bool keep_order;  /* no shuffle, always from the start */
+    uint8_t origin;   /* whose data it is, if not the zone's own: zone.h, struct zone_origin */
     const struct piece_extra *extra;
     uint32_t extra_count;
 };
@@ -54,6 +55,7 @@ void piece_unref(struct piece *piece);
 uint16_t piece_type(const struct piece *piece);
 uint32_t piece_ttl(const struct piece *piece);
 uint32_t piece_count(const struct piece *piece);
+uint8_t piece_origin(const struct piece *piece);
 /* Record i's RDATA, whole and uncompressed, in the piece's order. For transfers, comparison and printing. */
 struct rdata piece_rdata(const struct piece *piece, uint32_t i);
 /* Would clients see the same: type, TTL, set of records (order apart), weights, number of answers, extras? */

@@ -26,6 +26,7 @@ struct watch_config {
     struct builder *builder;
     struct consul_client *client;
     struct catalog *catalog; /* touched on the builder only */
+    const char *datacenter;  /* a remote one (outlives the watch); NULL: the local one */
     /* Written from main: stale_from and dead_from (not before the view is live: those of a restored view are
      * the caller's), and held, which is cleared once the first complete view is published. */
     struct zone_state *state;

@@ -33,12 +33,29 @@ struct zone_state {
     _Atomic uint64_t queries;
 };
 
+/* Whose data stands under one label of a zone: a remote datacenter's, which may be lost or not read yet while
+ * the rest of the zone is live. Its state counts besides the zone's own. */
+struct zone_origin {
+    uint8_t label[64]; /* wire form, lower case; does not change */
+    struct zone_state state;
+    _Atomic bool known; /* false: it went; its names do not exist */
+};
+
+/* Pieces and computed names say by number where they come from; 0 is the zone's own, and not in here. Main or
+ * the builder write, workers read; it grows only. */
+#define ZONE_ORIGINS_MAX 64
+struct zone_origins {
+    _Atomic unsigned count; /* of at[], the unused first one included */
+    struct zone_origin at[ZONE_ORIGINS_MAX];
+};
+
 /* A name that is not in the zone and is no wildcard's: a zone may have names that are computed
  * (`0a000001.addr.dc1.consul.`). Fills out->data with ONE record's RDATA and its type and TTL, without
  * allocation. Returns 1 if the name exists and has a record (of whatever type: the engine makes NODATA of a
- * type that was not asked; type 0: an empty non-terminal, without any record), 0 if it does not exist. Worker
- * threads. */
+ * type that was not asked; type 0: an empty non-terminal, without any record), 0 if it does not exist. origin
+ * (0 before the call): whose data that rests on. Worker threads. */
 struct zone_computed {
+    uint8_t origin;
     uint16_t type;
     uint32_t ttl;
     uint16_t len;
@@ -58,6 +75,8 @@ void zone_reap(void);
 const uint8_t *zone_apex(const struct zone *zone); /* lower-case wire form */
 enum zone_kind zone_kind(const struct zone *zone);
 struct zone_state *zone_state(const struct zone *zone);
+/* NULL for 0 and in a zone without origins. */
+const struct zone_origin *zone_origin(const struct zone *zone, uint8_t number);
 uint32_t zone_serial(const struct zone *zone);     /* of its SOA; 0 without one */
 uint32_t zone_soa_expire(const struct zone *zone); /* seconds; 0 without a SOA */
 size_t zone_names(const struct zone *zone);        /* names that own records */
@@ -97,8 +116,10 @@ const struct piece *zone_owner_get(const struct zone_owner *owner, uint16_t type
 /* Its RRsets by ascending type. */
 unsigned zone_owner_count(const struct zone_owner *owner);
 const struct piece *zone_owner_piece(const struct zone_owner *owner, unsigned i);
+/* Whose data it has: that of a piece with an origin; 0: the zone's own. */
+uint8_t zone_owner_origin(const struct zone_owner *owner);
 const struct piece *zone_soa(const struct zone *zone); /* NULL if it has none */
-/* Runs the zone's zone_miss_fn; 0 if it has none. */
+/* Runs the zone's zone_miss_fn; 0 if it has none. Sets out->origin in any case. */
 int zone_miss(const struct zone *zone, const uint8_t *lower_qname, struct zone_computed *out);
 
 /* --- edits (builder thread) ----------------------------------------------------------------------- */
@@ -106,6 +127,8 @@ int zone_miss(const struct zone *zone, const uint8_t *lower_qname, struct zone_c
 /* A new, empty zone. state and miss's arg outlive every version. miss may be NULL. */
 struct zone_edit *zone_edit_new(const uint8_t *apex, enum zone_kind kind, struct zone_state *state,
                                 zone_miss_fn *miss, const void *miss_arg);
+/* For this version and those made of it. Outlives them. */
+void zone_edit_set_origins(struct zone_edit *edit, const struct zone_origins *origins);
 /* The next version of base; base keeps serving and is not changed. */
 struct zone_edit *zone_edit_begin(const struct zone *base);
 /* Sets the RRset of owner (any case; at or below the apex) and the piece's type, replacing one that is there.

@@ -19,15 +19,13 @@ struct catalog *catalog_new(const struct config_services *config, const char *da
     struct catalog *catalog = xcalloc(1, sizeof(*catalog));
     config_services_copy(&catalog->config, config);
     catalog->state = state;
-    catalog->services = strmap_new();
-    catalog->nodes = strmap_new();
-    catalog->changed = strmap_new();
+    datacenters_new(catalog);
     if (datacenter)
         catalog_set_datacenter(catalog, datacenter);
     return catalog;
 }
 
-static void service_free(void *arg)
+void service_free(void *arg)
 {
     struct service *service = arg;
     render_forget(service);
@@ -41,28 +39,25 @@ void catalog_free(struct catalog *catalog)
     if (!catalog)
         return;
     output_stop(catalog);
-    strmap_free(catalog->services, service_free);
-    strmap_free(catalog->nodes, node_free);
-    strmap_free(catalog->changed, NULL);
     for (size_t i = 0; i < catalog->ns_count; i++)
         free(catalog->ns[i].node);
     free(catalog->ns);
     computed_free_all(catalog);
     config_services_free(&catalog->config);
-    free(catalog->datacenter);
+    datacenters_free(catalog);
     free(catalog);
 }
 
-static void render_all(struct catalog *catalog)
+static void render_datacenter(struct catalog *catalog, struct datacenter *datacenter)
 {
     const void *key;
     void *value;
-    output_start(catalog);
-    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);) {
+    datacenter_place(catalog, datacenter);
+    for (size_t i = 0; strmap_next(datacenter->services, &i, &key, NULL, &value);) {
         render_forget(value);
         render_service(catalog, value);
     }
-    for (size_t i = 0; strmap_next(catalog->nodes, &i, &key, NULL, &value);) {
+    for (size_t i = 0; strmap_next(datacenter->nodes, &i, &key, NULL, &value);) {
         struct node *node = value;
         if (node->piece)
             piece_unref(node->piece);
@@ -70,25 +65,28 @@ static void render_all(struct catalog *catalog)
     }
 }
 
+static void render_all(struct catalog *catalog)
+{
+    struct datacenter *datacenter;
+    output_start(catalog);
+    for (size_t i = 0; (datacenter = datacenter_next(catalog, &i));)
+        render_datacenter(catalog, datacenter);
+}
+
 void catalog_configure(struct catalog *catalog, const struct config_services *config)
 {
     config_services_free(&catalog->config);
     config_services_copy(&catalog->config, config);
-    if (catalog->datacenter)
+    if (local_datacenter(catalog)->name)
         render_all(catalog);
 }
 
 bool catalog_set_datacenter(struct catalog *catalog, const char *datacenter)
 {
-    uint8_t name[NAME_MAX_WIRE];
+    struct datacenter *local = local_datacenter(catalog);
     char *folded = fold_case(datacenter);
-    bool same = catalog->datacenter && strcmp(catalog->datacenter, folded) == 0;
-    /* One label (Consul: letters, digits, '-' and '_'), and room for `<32 hex digits>.addr.` before it. */
-    bool fits = name_under_label(NULL, folded, true, catalog->config.domain, name) > 0 &&
-                name_len(name) < 200 &&
-                (!catalog->config.has_alt_domain ||
-                 (name_under_label(NULL, folded, true, catalog->config.alt_domain, name) > 0 &&
-                  name_len(name) < 200));
+    bool same = local->name && strcmp(local->name, folded) == 0;
+    bool fits = datacenter_fits(catalog, folded);
     if (!fits)
         log_error("catalog: datacenter \"%s\" cannot be a label of a name below the domain: no zone",
                   datacenter);
@@ -96,49 +94,55 @@ bool catalog_set_datacenter(struct catalog *catalog, const char *datacenter)
         free(folded);
         return false;
     }
-    free(catalog->datacenter);
-    catalog->datacenter = folded;
+    catalog_remove_datacenter(catalog, folded); /* what was said to be remote is ours */
+    free(local->name);
+    local->name = folded;
     render_all(catalog);
     return true;
 }
 
 const char *catalog_datacenter(const struct catalog *catalog)
 {
-    return catalog->datacenter;
+    return local_datacenter(catalog)->name;
 }
 
 /* --- services ------------------------------------------------------------------------------------ */
 
-struct service *catalog_find(const struct catalog *catalog, const char *name)
+struct service *catalog_find(const struct catalog *catalog, const char *datacenter, const char *name)
 {
+    const struct datacenter *in = datacenter_find(catalog, datacenter);
+    if (!in)
+        return NULL;
     char *folded = fold_case(name);
-    struct service *service = strmap_gets(catalog->services, folded);
+    struct service *service = strmap_gets(in->services, folded);
     free(folded);
     return service;
 }
 
-int catalog_set_view(struct catalog *catalog, const char *folded, struct view *view)
+int catalog_set_view(struct catalog *catalog, struct datacenter *datacenter, const char *folded,
+                     struct view *view)
 {
-    struct service *service = strmap_gets(catalog->services, folded);
+    struct service *service = strmap_gets(datacenter->services, folded);
     bool gone = view->instance_count == 0;
     if (service ? view_equal(service->view, view) : gone) {
         view_free(view);
         return 0;
     }
-    strmap_puts(catalog->changed, folded, catalog);
-    catalog->instance_count += view->instance_count;
+    strmap_puts(datacenter->changed, folded, catalog);
+    datacenter->instance_count += view->instance_count;
     if (!service) {
         service = xcalloc(1, sizeof(*service));
         service->name = xstrdup(folded);
-        strmap_puts(catalog->services, folded, service);
+        service->datacenter = datacenter;
+        strmap_puts(datacenter->services, folded, service);
     } else {
-        catalog->instance_count -= service->view->instance_count;
+        datacenter->instance_count -= service->view->instance_count;
         view_free(service->view);
     }
     service->view = view;
     if (gone) {
         unrender_service(catalog, service);
-        strmap_removes(catalog->services, folded);
+        strmap_removes(datacenter->services, folded);
         service_free(service);
     } else {
         render_service(catalog, service);
@@ -206,28 +210,30 @@ struct strmap *catalog_read_nodes(const json_t *list, char **datacenter, struct 
     return nodes;
 }
 
-int catalog_set_nodes(struct catalog *catalog, struct strmap *next)
+int catalog_set_nodes(struct catalog *catalog, struct datacenter *datacenter, struct strmap *next)
 {
     int changed = 0;
     const void *key;
     size_t len;
     void *value;
-    for (size_t i = 0; strmap_next(catalog->nodes, &i, &key, &len, &value);) {
+    for (size_t i = 0; strmap_next(datacenter->nodes, &i, &key, &len, &value);) {
         struct node *new = strmap_get(next, key, len);
         if (new &&same_node(value, new))
             continue;
         unrender_node(catalog, value);
-        strmap_remove(catalog->nodes, key, len);
+        strmap_remove(datacenter->nodes, key, len);
         node_free(value);
         changed = 1;
     }
     for (size_t i = 0; strmap_next(next, &i, &key, &len, &value);) {
-        if (strmap_get(catalog->nodes, key, len)) {
-            node_free(value);
+        struct node *node = value;
+        if (strmap_get(datacenter->nodes, key, len)) {
+            node_free(node);
             continue;
         }
-        strmap_put(catalog->nodes, key, len, value);
-        render_node(catalog, value);
+        node->datacenter = datacenter;
+        strmap_put(datacenter->nodes, key, len, node);
+        render_node(catalog, node);
         changed = 1;
     }
     strmap_free(next, NULL);
@@ -238,6 +244,7 @@ int catalog_set_nodes(struct catalog *catalog, struct strmap *next)
 
 struct catalog_update {
     struct catalog *catalog;
+    struct datacenter *of;
     char *service; /* folded; NULL: the nodes */
     struct view *view;
     struct strmap *nodes;
@@ -255,11 +262,19 @@ static void parse_node_list(struct catalog_update *update, const char *body, siz
     json_decref(list);
 }
 
-struct catalog_update *catalog_update_parse(struct catalog *catalog, const char *service, const char *body,
-                                            size_t len, struct err *err)
+struct catalog_update *catalog_update_parse(struct catalog *catalog, const char *datacenter,
+                                            const char *service, const char *body, size_t len,
+                                            struct err *err)
 {
+    struct datacenter *of = datacenter_get(catalog, datacenter);
+    if (!of) {
+        err_set(err, "datacenter \"%.100s\" cannot have names: not one label, or there are too many",
+                datacenter);
+        return NULL;
+    }
     struct catalog_update *update = xcalloc(1, sizeof(*update));
     update->catalog = catalog;
+    update->of = of;
     if (service) {
         update->service = fold_case(service);
         update->view = view_parse(body, len, &catalog->faults, err);
@@ -274,14 +289,14 @@ struct catalog_update *catalog_update_parse(struct catalog *catalog, const char 
 
 void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out)
 {
-    const struct catalog *catalog = update->catalog;
-    *out = (struct catalog_facts){.view = (unsigned)catalog->instance_count};
+    const struct datacenter *of = update->of;
+    *out = (struct catalog_facts){.view = (unsigned)of->instance_count};
     if (!update->service) {
-        out->had = (unsigned)strmap_count(catalog->nodes);
+        out->had = (unsigned)strmap_count(of->nodes);
         out->has = (unsigned)strmap_count(update->nodes);
         return;
     }
-    const struct service *service = strmap_gets(catalog->services, update->service);
+    const struct service *service = strmap_gets(of->services, update->service);
     out->had = service ? service->view->instance_count : 0;
     out->has = update->view->instance_count;
 }
@@ -291,12 +306,12 @@ int catalog_update_apply(struct catalog_update *update)
     struct catalog *catalog = update->catalog;
     int changed;
     if (update->service) {
-        changed = catalog_set_view(catalog, update->service, update->view);
+        changed = catalog_set_view(catalog, update->of, update->service, update->view);
         update->view = NULL;
     } else {
-        changed = catalog_set_nodes(catalog, update->nodes);
+        changed = catalog_set_nodes(catalog, update->of, update->nodes);
         update->nodes = NULL;
-        if (!catalog->datacenter && update->datacenter)
+        if (update->of == local_datacenter(catalog) && !update->of->name && update->datacenter)
             changed |= catalog_set_datacenter(catalog, update->datacenter);
     }
     catalog_update_free(update);
@@ -314,38 +329,42 @@ void catalog_update_free(struct catalog_update *update)
     free(update);
 }
 
-int catalog_put_service(struct catalog *catalog, const char *service, const char *body, size_t len,
-                        struct err *err)
+int catalog_put_service(struct catalog *catalog, const char *datacenter, const char *service,
+                        const char *body, size_t len, struct err *err)
 {
-    struct catalog_update *update = catalog_update_parse(catalog, service, body, len, err);
+    struct catalog_update *update = catalog_update_parse(catalog, datacenter, service, body, len, err);
     return update ? catalog_update_apply(update) : -1;
 }
 
-int catalog_put_nodes(struct catalog *catalog, const char *body, size_t len, struct err *err)
+int catalog_put_nodes(struct catalog *catalog, const char *datacenter, const char *body, size_t len,
+                      struct err *err)
 {
-    return catalog_put_service(catalog, NULL, body, len, err);
+    return catalog_put_service(catalog, datacenter, NULL, body, len, err);
 }
 
-int catalog_remove_service(struct catalog *catalog, const char *service)
+int catalog_remove_service(struct catalog *catalog, const char *datacenter, const char *service)
 {
-    return catalog_put_service(catalog, service, "[]", 2, NULL);
+    return catalog_put_service(catalog, datacenter, service, "[]", 2, NULL);
 }
 
 /* --- numbers ------------------------------------------------------------------------------------- */
 
-size_t catalog_service_count(const struct catalog *catalog)
+size_t catalog_service_count(const struct catalog *catalog, const char *datacenter)
 {
-    return strmap_count(catalog->services);
+    const struct datacenter *in = datacenter_find(catalog, datacenter);
+    return in ? strmap_count(in->services) : 0;
 }
 
-size_t catalog_instance_count(const struct catalog *catalog)
+size_t catalog_instance_count(const struct catalog *catalog, const char *datacenter)
 {
-    return catalog->instance_count;
+    const struct datacenter *in = datacenter_find(catalog, datacenter);
+    return in ? in->instance_count : 0;
 }
 
-size_t catalog_node_count(const struct catalog *catalog)
+size_t catalog_node_count(const struct catalog *catalog, const char *datacenter)
 {
-    return strmap_count(catalog->nodes);
+    const struct datacenter *in = datacenter_find(catalog, datacenter);
+    return in ? strmap_count(in->nodes) : 0;
 }
 
 void catalog_stats(const struct catalog *catalog, struct catalog_stats *out)
@@ -368,22 +387,24 @@ void count_health(const struct catalog *catalog, const struct view *view, struct
     }
 }
 
-int catalog_service_health(const struct catalog *catalog, const char *name, struct catalog_health *out)
+int catalog_service_health(const struct catalog *catalog, const char *datacenter, const char *name,
+                           struct catalog_health *out)
 {
-    const struct service *service = catalog_find(catalog, name);
+    const struct service *service = catalog_find(catalog, datacenter, name);
     if (!service)
         return 0;
     count_health(catalog, service->view, out);
     return 1;
 }
 
-void catalog_each_service(const struct catalog *catalog,
+void catalog_each_service(const struct catalog *catalog, const char *datacenter,
                           void (*visit)(void *arg, const char *service, const struct catalog_health *health),
                           void *arg)
 {
+    const struct datacenter *in = datacenter_find(catalog, datacenter);
     const void *key;
     void *value;
-    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);) {
+    for (size_t i = 0; in && strmap_next(in->services, &i, &key, NULL, &value);) {
         const struct service *service = value;
         struct catalog_health health;
         count_health(catalog, service->view, &health);
@@ -391,12 +412,13 @@ void catalog_each_service(const struct catalog *catalog,
     }
 }
 
-void catalog_services_on_node(const struct catalog *catalog, const char *node,
+void catalog_services_on_node(const struct catalog *catalog, const char *datacenter, const char *node,
                               void (*visit)(void *arg, const char *service), void *arg)
 {
+    const struct datacenter *in = datacenter_find(catalog, datacenter);
     const void *key;
     void *value;
-    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);) {
+    for (size_t i = 0; in && strmap_next(in->services, &i, &key, NULL, &value);) {
         const struct service *service = value;
         const struct view *view = service->view;
         for (uint32_t k = 0; k < view->instance_count; k++)
@@ -407,13 +429,19 @@ void catalog_services_on_node(const struct catalog *catalog, const char *node,
     }
 }
 
-void catalog_take_changed(struct catalog *catalog, void (*visit)(void *arg, const char *service), void *arg)
+void catalog_take_changed(struct catalog *catalog,
+                          void (*visit)(void *arg, const char *datacenter, const char *service), void *arg)
 {
-    struct strmap *changed = catalog->changed;
-    catalog->changed = strmap_new();
-    const void *key;
-    void *value;
-    for (size_t i = 0; strmap_next(changed, &i, &key, NULL, &value);)
-        visit(arg, key);
-    strmap_free(changed, NULL);
+    struct datacenter *datacenter;
+    for (size_t i = 0; (datacenter = datacenter_next(catalog, &i));) {
+        struct strmap *changed = datacenter->changed;
+        const void *key;
+        void *value;
+        if (strmap_count(changed) == 0)
+            continue;
+        datacenter->changed = strmap_new();
+        for (size_t k = 0; strmap_next(changed, &k, &key, NULL, &value);)
+            visit(arg, datacenter->origin == 0 ? NULL : datacenter->name, key);
+        strmap_free(changed, NULL);
+    }
 }

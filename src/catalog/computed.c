@@ -11,29 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EMPTY_NAMES 6
-
 struct computed {
     struct computed *next;
-    uint8_t addr[NAME_MAX_WIRE];
-    uint8_t empty[EMPTY_NAMES][NAME_MAX_WIRE];
-    uint8_t lens[EMPTY_NAMES];
+    const struct zone_origins *origins; /* remote datacenters */
+    uint8_t apex_len;
+    uint8_t local[64]; /* label of the local datacenter, lower case */
     uint32_t ttl;
 };
 
 const struct computed *computed_new(struct catalog *catalog, const struct zone_out *out)
 {
     struct computed *computed = xcalloc(1, sizeof(*computed));
-    memcpy(computed->addr, out->addr, sizeof(computed->addr));
-    memcpy(computed->empty[0], out->service[0], NAME_MAX_WIRE);
-    memcpy(computed->empty[1], out->node[0], NAME_MAX_WIRE);
-    memcpy(computed->empty[2], out->service[out->forms - 1], NAME_MAX_WIRE);
-    memcpy(computed->empty[3], out->node[out->forms - 1], NAME_MAX_WIRE);
-    memcpy(computed->empty[4], out->addr, NAME_MAX_WIRE);
-    const uint8_t *datacenter = out->addr + 1 + out->addr[0];
-    memcpy(computed->empty[5], datacenter, name_len(datacenter));
-    for (size_t i = 0; i < EMPTY_NAMES; i++)
-        computed->lens[i] = (uint8_t)name_len(computed->empty[i]);
+    const char *datacenter = local_datacenter(catalog)->name;
+    computed->origins = catalog->origins;
+    computed->apex_len = (uint8_t)name_len(out->apex);
+    computed->local[0] = (uint8_t)strlen(datacenter);
+    memcpy(computed->local + 1, datacenter, computed->local[0]);
     computed->ttl = ttl_seconds(catalog->config.node_ttl);
     computed->next = catalog->computed;
     catalog->computed = computed;
@@ -56,22 +49,40 @@ static int hex_value(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_computed *out)
+static bool same_label(const uint8_t *a, const uint8_t *b)
 {
-    const struct computed *computed = arg;
-    size_t len = name_len(lower_qname), digits = lower_qname[0];
-    out->type = 0; /* exists, with no record of any type */
-    out->len = 0;
-    out->ttl = computed->ttl;
-    for (size_t i = 0; i < EMPTY_NAMES; i++)
-        if (len == computed->lens[i] && memcmp(lower_qname, computed->empty[i], len) == 0)
-            return 1;
+    return *a == *b && memcmp(a + 1, b + 1, *a) == 0;
+}
 
-    if ((digits != 8 && digits != 32) || len != digits + 1 + computed->lens[4] ||
-        memcmp(lower_qname + 1 + digits, computed->addr, computed->lens[4]) != 0)
+/* The names that a datacenter always has, entries or not. */
+static bool is_category(const uint8_t *label, bool with_datacenter)
+{
+    return same_label(label, (const uint8_t *)"\7service") || same_label(label, (const uint8_t *)"\4node") ||
+           (with_datacenter && same_label(label, (const uint8_t *)"\4addr"));
+}
+
+/* Which datacenter a label is; -1: none that is known. */
+static int origin_of(const struct computed *computed, const uint8_t *label)
+{
+    if (same_label(label, computed->local))
+        return 0;
+    unsigned count = atomic_load_explicit(&computed->origins->count, memory_order_acquire);
+    for (unsigned i = 1; i < count; i++) {
+        const struct zone_origin *origin = &computed->origins->at[i];
+        if (same_label(label, origin->label) && atomic_load_explicit(&origin->known, memory_order_relaxed))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* `HEX` of `HEX.addr.DC`. */
+static int decode_address(const uint8_t *label, struct zone_computed *out)
+{
+    size_t digits = label[0];
+    if (digits != 8 && digits != 32)
         return 0;
     for (size_t i = 0; i < digits; i += 2) {
-        int high = hex_value(lower_qname[1 + i]), low = hex_value(lower_qname[2 + i]);
+        int high = hex_value(label[1 + i]), low = hex_value(label[2 + i]);
         if (high < 0 || low < 0)
             return 0;
         out->data[i / 2] = (uint8_t)(high << 4 | low);
@@ -79,4 +90,34 @@ int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_compu
     out->type = digits == 8 ? DNS_A : DNS_AAAA;
     out->len = (uint16_t)(digits / 2);
     return 1;
+}
+
+int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_computed *out)
+{
+    const struct computed *computed = arg;
+    /* The labels left of the apex, the rightmost first. */
+    const uint8_t *labels[3] = {NULL, NULL, NULL};
+    unsigned count = 0;
+    for (const uint8_t *at = lower_qname, *apex = at + name_len(at) - computed->apex_len; at < apex;
+         at += 1 + *at, count++) {
+        labels[2] = labels[1];
+        labels[1] = labels[0];
+        labels[0] = at;
+    }
+    out->type = 0; /* exists, with no record of any type */
+    out->len = 0;
+    out->ttl = computed->ttl;
+    if (count == 0)
+        return 0;
+    if (count == 1 && is_category(labels[0], false))
+        return 1;
+    int origin = origin_of(computed, labels[0]);
+    if (origin < 0)
+        return 0;
+    if (count == 1 || (count == 2 && is_category(labels[1], true)))
+        return 1;
+    if (count == 3 && same_label(labels[1], (const uint8_t *)"\4addr"))
+        return decode_address(labels[2], out);
+    out->origin = (uint8_t)origin; /* only its view knows that there is no such name */
+    return 0;
 }

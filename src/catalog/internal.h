@@ -25,6 +25,7 @@ struct answer_set {
 
 struct service {
     char *name; /* folded */
+    struct datacenter *datacenter;
     struct view *view;
     struct answer_set *sets; /* by tag, the one without a tag first */
     size_t set_count;
@@ -35,6 +36,26 @@ struct node {
     char *host; /* ADDRESS_HOST only */
     struct address address;
     struct piece *piece;
+    struct datacenter *datacenter;
+};
+
+/* Where the names of a datacenter stand in one zone: the local one's without the datacenter's label, and with
+ * it; a remote one's with it only. */
+struct place {
+    uint8_t service[2][NAME_MAX_WIRE], node[2][NAME_MAX_WIRE];
+    unsigned forms;              /* of the two that there are; the last one has the label, if any has */
+    uint8_t addr[NAME_MAX_WIRE]; /* addr.DC.DOMAIN */
+};
+
+/* One datacenter's view. */
+struct datacenter {
+    char *name;              /* folded; NULL: the local one while it is unknown, or a remote one that went */
+    uint8_t origin;          /* its number: in catalog->datacenters and for the query engine. 0: local */
+    struct strmap *services; /* folded name -> struct service */
+    struct strmap *nodes;    /* folded name -> struct node */
+    struct strmap *changed;  /* folded names, for catalog_take_changed */
+    size_t instance_count;
+    struct place places[CATALOG_ZONES_MAX];
 };
 
 struct nameserver {
@@ -45,10 +66,6 @@ struct nameserver {
 /* A zone that is being kept: the version taken last and the edit since then. */
 struct zone_out {
     uint8_t apex[NAME_MAX_WIRE];
-    /* Where names stand: without the datacenter's label, and with it. */
-    uint8_t service[2][NAME_MAX_WIRE], node[2][NAME_MAX_WIRE];
-    unsigned forms;              /* 2, or 1 if the datacenter's name would be taken for something else */
-    uint8_t addr[NAME_MAX_WIRE]; /* addr.DC.DOMAIN */
     struct zone *zone;
     struct zone_edit *edit;
     bool changed; /* the edit changes contents (not only the order of records): a new serial */
@@ -59,16 +76,15 @@ struct computed; /* what the computed names of a zone need */
 
 struct catalog {
     struct config_services config;
-    char *datacenter;
     struct zone_state *state;
-    struct strmap *services; /* folded name -> struct service */
-    struct strmap *nodes;    /* folded name -> struct node */
-    size_t instance_count;
+    struct zone_origins *origins; /* of remote datacenters, for the query engine */
+    struct datacenter
+        *datacenters[ZONE_ORIGINS_MAX]; /* the local one first; the others stay where they are */
+    size_t datacenter_count;
     struct nameserver *ns; /* sorted by node */
     size_t ns_count;
     struct zone_out zones[CATALOG_ZONES_MAX];
-    size_t zone_count;         /* 0 while the datacenter is unknown */
-    struct strmap *changed;    /* folded names, for catalog_take_changed */
+    size_t zone_count;         /* 0 while the local datacenter is unknown */
     struct computed *computed; /* every one ever given to a zone: versions may still use them */
     struct catalog_stats stats;
     struct view_faults faults;
@@ -115,15 +131,37 @@ void render_node(struct catalog *catalog, struct node *node);
 void unrender_node(struct catalog *catalog, struct node *node);
 void node_free(void *node);
 
+/* --- datacenter.c -------------------------------------------------------------------------------- */
+
+static inline struct datacenter *local_datacenter(const struct catalog *catalog)
+{
+    return catalog->datacenters[0];
+}
+/* By name in any case; NULL: the local one. NULL if there is none. */
+struct datacenter *datacenter_find(const struct catalog *catalog, const char *name);
+/* The same, or a new one. NULL: its name cannot be a label, or there are too many. */
+struct datacenter *datacenter_get(struct catalog *catalog, const char *name);
+/* The next one that has a name (and the local one always): for (size_t i = 0; (dc = ...(catalog, &i));) */
+struct datacenter *datacenter_next(const struct catalog *catalog, size_t *i);
+void datacenters_new(struct catalog *catalog);
+void datacenters_free(struct catalog *catalog);
+/* Once zones have been started: where its names are. */
+void datacenter_place(const struct catalog *catalog, struct datacenter *datacenter);
+bool datacenter_fits(const struct catalog *catalog, const char *folded);
+/* Removes all that it has from the zones and from the view. */
+void datacenter_empty(struct catalog *catalog, struct datacenter *datacenter);
+
 /* --- catalog.c ----------------------------------------------------------------------------------- */
 
-/* The folded name's service or NULL. */
-struct service *catalog_find(const struct catalog *catalog, const char *name);
+/* The service of that name, in any case, or NULL. datacenter NULL: the local one. */
+struct service *catalog_find(const struct catalog *catalog, const char *datacenter, const char *name);
+void service_free(void *service);
 /* Puts a view under a folded name, in place of the one there (an empty one removes the service). Takes the
  * view. */
-int catalog_set_view(struct catalog *catalog, const char *folded, struct view *view);
+int catalog_set_view(struct catalog *catalog, struct datacenter *datacenter, const char *folded,
+                     struct view *view);
 /* Reads a list of nodes into a map; *datacenter (owned by the caller) is what the nodes say, or NULL. */
 struct strmap *catalog_read_nodes(const json_t *list, char **datacenter, struct err *err);
 /* Takes the map. */
-int catalog_set_nodes(struct catalog *catalog, struct strmap *nodes);
+int catalog_set_nodes(struct catalog *catalog, struct datacenter *datacenter, struct strmap *nodes);
 void count_health(const struct catalog *catalog, const struct view *view, struct catalog_health *out);

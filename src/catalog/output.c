@@ -14,32 +14,14 @@ uint32_t ttl_seconds(nstime ttl)
     return seconds < 0 ? 0 : seconds > INT32_MAX ? INT32_MAX : (uint32_t)seconds; /* RFC 2181 section 8 */
 }
 
-/* A datacenter called `service` cannot be told from the label of that name: Consul scans for it from the
- * right and answers nothing sensible. Its services are then there without the datacenter's label only. */
-static bool is_reserved(const char *datacenter)
-{
-    static const char *const words[] = {"service", "node", "addr", "query", "connect", "ingress", "ns"};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcmp(datacenter, words[i]) == 0)
-            return true;
-    return false;
-}
-
 static void start_zone(struct catalog *catalog, struct zone_out *out, const uint8_t *apex)
 {
     uint32_t serial = out->serial;
-    *out = (struct zone_out){.serial = serial, .forms = is_reserved(catalog->datacenter) ? 1 : 2};
+    *out = (struct zone_out){.serial = serial};
     memcpy(out->apex, apex, name_len(apex));
-    uint8_t datacenter[NAME_MAX_WIRE];
-    /* catalog_set_datacenter and the configuration leave room for all of these. */
-    name_under(catalog->datacenter, true, apex, datacenter);
-    name_under("service", false, apex, out->service[0]);
-    name_under("service", false, datacenter, out->service[1]);
-    name_under("node", false, apex, out->node[0]);
-    name_under("node", false, datacenter, out->node[1]);
-    name_under("addr", false, datacenter, out->addr);
     out->edit =
         zone_edit_new(out->apex, ZONE_CATALOG, catalog->state, computed_miss, computed_new(catalog, out));
+    zone_edit_set_origins(out->edit, catalog->origins);
     out->changed = true;
 }
 

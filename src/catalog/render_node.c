@@ -31,7 +31,8 @@ static struct piece *make_piece(const struct catalog *catalog, const struct node
     struct piece *piece = piece_new(&(struct piece_spec){.type = type_of(&node->address),
                                                          .ttl = ttl_seconds(catalog->config.node_ttl),
                                                          .rdata = &rdata,
-                                                         .count = 1},
+                                                         .count = 1,
+                                                         .origin = node->datacenter->origin},
                                     &err);
     if (!piece)
         log_warn("catalog: node %s: %s", node->name, err.text);
@@ -43,8 +44,9 @@ static void put_names(struct catalog *catalog, const struct node *node, struct p
     uint8_t owner[NAME_MAX_WIRE];
     for (size_t i = 0; i < catalog->zone_count; i++) {
         struct zone_out *out = &catalog->zones[i];
-        for (unsigned form = 0; form < out->forms; form++) {
-            if (name_under(node->name, true, out->node[form], owner) > 0)
+        const struct place *place = &node->datacenter->places[i];
+        for (unsigned form = 0; form < place->forms; form++) {
+            if (name_under(node->name, true, place->node[form], owner) > 0)
                 output_put(catalog, out, owner, type_of(&node->address), piece);
             else if (piece)
                 catalog->stats.bad_names++;

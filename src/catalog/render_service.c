@@ -25,21 +25,24 @@ struct endpoint {
 };
 
 /* A service registered at its own name would be a CNAME to itself; Consul then takes the node's address. */
-static bool is_own_name(const struct catalog *catalog, const char *service, const char *host)
+static bool is_own_name(const struct catalog *catalog, const struct service *service, const char *host)
 {
     uint8_t name[NAME_MAX_WIRE], own[NAME_MAX_WIRE];
     if (name_from_text(host, NULL, name, NULL) < 0)
         return false;
-    for (size_t i = 0; i < catalog->zone_count; i++)
-        for (unsigned form = 0; form < catalog->zones[i].forms; form++)
-            if (name_under(service, true, catalog->zones[i].service[form], own) > 0 && name_equal(name, own))
+    for (size_t i = 0; i < catalog->zone_count; i++) {
+        const struct place *place = &service->datacenter->places[i];
+        for (unsigned form = 0; form < place->forms; form++)
+            if (name_under(service->name, true, place->service[form], own) > 0 && name_equal(name, own))
                 return true;
+    }
     return false;
 }
 
-static struct endpoint endpoint_of(const struct catalog *catalog, const char *service,
-                                   const struct view *view, const struct view_instance *instance)
+static struct endpoint endpoint_of(const struct catalog *catalog, const struct service *service,
+                                   const struct view_instance *instance)
 {
+    const struct view *view = service->view;
     struct endpoint end = {.own = instance->address.kind != ADDRESS_NONE};
     end.address = view_address(view, instance, &end.host);
     if (end.own && end.address->kind == ADDRESS_HOST && is_own_name(catalog, service, end.host)) {
@@ -65,29 +68,29 @@ static uint16_t weight_of(const struct view_instance *instance)
     return instance->state == CHECK_WARNING ? instance->weight_warning : instance->weight_passing;
 }
 
-static int addr_name(const struct address *address, const struct zone_out *out, uint8_t name[NAME_MAX_WIRE])
+static int addr_name(const struct address *address, const struct place *place, uint8_t name[NAME_MAX_WIRE])
 {
     char hex[33];
     size_t octets = address->kind == ADDRESS_IPV4 ? 4 : 16;
     for (size_t i = 0; i < octets; i++)
         snprintf(hex + 2 * i, 3, "%02x", address->ip[i]);
-    return name_under(hex, false, out->addr, name);
+    return name_under(hex, false, place->addr, name);
 }
 
 /* Consul's targets: the node's name if the service has no address of its own, `.addr` if it has an IP, else
  * the host name. The case of a registered node stays. */
-static int srv_target(const struct zone_out *out, const struct view *view,
+static int srv_target(const struct place *place, const struct view *view,
                       const struct view_instance *instance, const struct endpoint *end,
                       uint8_t name[NAME_MAX_WIRE])
 {
     if (!end->own) {
-        int len = name_under(view_text(view, instance->node), false, out->node[out->forms - 1], name);
+        int len = name_under(view_text(view, instance->node), false, place->node[place->forms - 1], name);
         if (len > 0)
             return len;
     }
     if (end->address->kind == ADDRESS_HOST)
         return name_from_text(end->host, NULL, name, NULL);
-    return addr_name(end->address, out, name);
+    return addr_name(end->address, place, name);
 }
 
 /* --- a set of instances -------------------------------------------------------------------------- */
@@ -107,6 +110,7 @@ static void make(struct rendering *r, enum slot slot, struct answer_set *set)
     struct piece_spec spec = {
         .type = slot_types[slot],
         .ttl = r->ttl,
+        .origin = r->service->datacenter->origin,
         .answers = (uint16_t)(!address               ? 0
                               : answers > UINT16_MAX ? UINT16_MAX
                                                      : answers),
@@ -123,7 +127,7 @@ static void make_srv(struct rendering *r, size_t zone, const uint32_t *members, 
     const struct view *view = r->service->view;
     for (size_t i = 0; i < count; i++) {
         const struct view_instance *instance = &view->instances[members[i]];
-        struct endpoint end = endpoint_of(r->catalog, r->service->name, view, instance);
+        struct endpoint end = endpoint_of(r->catalog, r->service, instance);
         uint16_t weight = weight_of(instance);
         uint8_t rdata[6 + NAME_MAX_WIRE] = {
             0,
@@ -135,7 +139,7 @@ static void make_srv(struct rendering *r, size_t zone, const uint32_t *members, 
         };
         if (instance->port < 0)
             continue;
-        int len = srv_target(&r->catalog->zones[zone], view, instance, &end, rdata + 6);
+        int len = srv_target(&r->service->datacenter->places[zone], view, instance, &end, rdata + 6);
         if (len > 0) /* the whole RRset is given: no windows, no weights for the piece */
             records_add(&r->records, rdata, 6 + (size_t)len, 0, end.address);
     }
@@ -149,7 +153,7 @@ static void make_addresses(struct rendering *r, enum slot slot, const uint32_t *
     uint8_t kind = slot == SLOT_A ? ADDRESS_IPV4 : ADDRESS_IPV6;
     for (size_t i = 0; i < count; i++) {
         const struct view_instance *instance = &view->instances[members[i]];
-        struct endpoint end = endpoint_of(r->catalog, r->service->name, view, instance);
+        struct endpoint end = endpoint_of(r->catalog, r->service, instance);
         if (end.address->kind == kind)
             records_add(&r->records, end.address->ip, kind == ADDRESS_IPV4 ? 4 : 16, weight_of(instance),
                         NULL);
@@ -164,7 +168,7 @@ static void make_cname(struct rendering *r, const uint32_t *members, size_t coun
     const struct view *view = r->service->view;
     const char *first = NULL;
     for (size_t i = 0; i < count; i++) {
-        struct endpoint end = endpoint_of(r->catalog, r->service->name, view, &view->instances[members[i]]);
+        struct endpoint end = endpoint_of(r->catalog, r->service, &view->instances[members[i]]);
         if (end.address->kind == ADDRESS_HOST && (!first || strcmp(end.host, first) < 0))
             first = end.host;
     }
@@ -286,13 +290,13 @@ static bool is_rfc2782_label(const char *text)
 }
 
 /* The names of a set in one zone. A name that DNS cannot have is left out. */
-static size_t owners_of(const struct zone_out *out, const char *service, const char *tag,
+static size_t owners_of(const struct place *place, const char *service, const char *tag,
                         struct owner owners[OWNERS_MAX])
 {
     size_t count = 0;
-    for (unsigned form = 0; form < out->forms; form++) {
+    for (unsigned form = 0; form < place->forms; form++) {
         uint8_t name[NAME_MAX_WIRE], protocol[NAME_MAX_WIRE];
-        if (name_under_label(NULL, service, true, out->service[form], name) < 0)
+        if (name_under_label(NULL, service, true, place->service[form], name) < 0)
             continue;
         if (!tag) {
             memcpy(owners[count].name, name, name_len(name));
@@ -305,7 +309,7 @@ static size_t owners_of(const struct zone_out *out, const char *service, const c
         /* `_tcp` means no tag at all, even where a tag `tcp` exists; `_udp` is a tag like any other. */
         if (tag && strcmp(tag, "tcp") == 0)
             continue;
-        if (name_under_label("_", tag ? tag : "tcp", true, out->service[form], protocol) > 0 &&
+        if (name_under_label("_", tag ? tag : "tcp", true, place->service[form], protocol) > 0 &&
             name_under_label("_", service, true, protocol, owners[count].name) > 0)
             owners[count++].rfc2782 = true;
     }
@@ -323,13 +327,13 @@ static struct piece *piece_at(const struct answer_set *set, size_t slot, bool rf
 }
 
 /* Puts the RRsets of now that differ from those of before. Either may be NULL. */
-static void edit_set(struct catalog *catalog, const char *service, const struct answer_set *before,
+static void edit_set(struct catalog *catalog, const struct service *service, const struct answer_set *before,
                      const struct answer_set *now)
 {
     struct owner owners[OWNERS_MAX];
     const char *tag = now ? now->tag : before->tag;
     for (size_t zone = 0; zone < catalog->zone_count; zone++) {
-        size_t count = owners_of(&catalog->zones[zone], service, tag, owners);
+        size_t count = owners_of(&service->datacenter->places[zone], service->name, tag, owners);
         if (count == 0 && !before)
             catalog->stats.bad_names++;
         for (size_t i = 0; i < count; i++)
@@ -370,7 +374,7 @@ static void edit_sets(struct catalog *catalog, const struct service *before, con
         const struct answer_set *old = i < before->set_count ? &before->sets[i] : NULL;
         const struct answer_set *new = j < now->set_count ? &now->sets[j] : NULL;
         int order = !old ? 1 : !new ? -1 : compare_tags(old, new);
-        edit_set(catalog, before->name, order <= 0 ? old : NULL, order >= 0 ? new : NULL);
+        edit_set(catalog, before, order <= 0 ? old : NULL, order >= 0 ? new : NULL);
         i += order <= 0;
         j += order >= 0;
     }
@@ -412,7 +416,7 @@ static void replace_piece(struct catalog *catalog, struct service *service, stru
             if (rrset->piece != old)
                 continue;
             rrset->piece = piece_ref(new);
-            edit_set(catalog, service->name, &before, &service->sets[i]);
+            edit_set(catalog, service, &before, &service->sets[i]);
             piece_unref(old);
         }
 }
@@ -442,10 +446,12 @@ unsigned catalog_redraw(struct catalog *catalog, struct rng *rng)
     uint64_t edits = catalog->stats.edits;
     for (size_t i = 0; i < catalog->zone_count; i++)
         changed[i] = catalog->zones[i].changed;
+    struct datacenter *datacenter;
     const void *key;
     void *value;
-    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);)
-        count += redraw_service(catalog, value, rng);
+    for (size_t i = 0; (datacenter = datacenter_next(catalog, &i));)
+        for (size_t k = 0; strmap_next(datacenter->services, &k, &key, NULL, &value);)
+            count += redraw_service(catalog, value, rng);
     /* The same records in another order: no new serial. */
     for (size_t i = 0; i < catalog->zone_count; i++)
         catalog->zones[i].changed = changed[i];

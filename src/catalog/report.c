@@ -77,16 +77,17 @@ static json_t *service_json(const struct catalog *catalog, const struct service 
                      "answering", (int)health.answering, "instances", instances);
 }
 
-json_t *catalog_services_json(const struct catalog *catalog, const char *name)
+json_t *catalog_services_json(const struct catalog *catalog, const char *datacenter, const char *name)
 {
     if (name) {
-        const struct service *service = catalog_find(catalog, name);
+        const struct service *service = catalog_find(catalog, datacenter, name);
         return service ? service_json(catalog, service) : NULL;
     }
+    const struct datacenter *in = datacenter_find(catalog, datacenter);
     json_t *list = json_array();
     const void *key;
     void *value;
-    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);)
+    for (size_t i = 0; in && strmap_next(in->services, &i, &key, NULL, &value);)
         json_array_append_new(list, service_json(catalog, value));
     return list;
 }
@@ -115,10 +116,10 @@ static void say(const struct lines *lines, const char *fmt, ...)
     lines->line(lines->arg, text);
 }
 
-void catalog_health_text(const struct catalog *catalog, const char *name,
+void catalog_health_text(const struct catalog *catalog, const char *datacenter, const char *name,
                          void (*line)(void *arg, const char *text), void *arg)
 {
-    const struct service *service = catalog_find(catalog, name);
+    const struct service *service = catalog_find(catalog, datacenter, name);
     if (!service)
         return;
     const struct view *view = service->view;

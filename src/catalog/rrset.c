@@ -80,7 +80,7 @@ static void fold(struct records *records, uint16_t type)
 static void digest(const struct records *records, const struct piece_spec *spec, uint8_t out[DIGEST_LEN])
 {
     struct buf input = {0};
-    uint32_t head[3] = {spec->type, spec->ttl, spec->answers};
+    uint32_t head[4] = {spec->type, spec->ttl, spec->answers, spec->origin};
     buf_append(&input, head, sizeof(head));
     for (size_t i = 0; i < count_of(records); i++) {
         const struct record *record = item(records, i);

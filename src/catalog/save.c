@@ -1,5 +1,6 @@
 /* The view on disk: one JSON document a line (a header, the nodes, then each service in the shape of Consul's
- * own body), so that neither writing nor reading ever holds the whole as a tree. */
+ * own body; the same for each remote datacenter behind a line with its name and state), so that neither
+ * writing nor reading ever holds the whole as a tree. */
 #include "internal.h"
 
 #include "names.h"
@@ -12,13 +13,13 @@
 
 #define VERSION 1
 
-static void write_nodes(const struct catalog *catalog, struct buf *out)
+static void write_nodes(const struct datacenter *datacenter, struct buf *out)
 {
     const void *key;
     void *value;
     buf_puts(out, "[");
     bool first = true;
-    for (size_t i = 0; strmap_next(catalog->nodes, &i, &key, NULL, &value);) {
+    for (size_t i = 0; strmap_next(datacenter->nodes, &i, &key, NULL, &value);) {
         const struct node *node = value;
         char address[256];
         buf_puts(out, first ? "{\"Node\":" : ",{\"Node\":");
@@ -31,16 +32,12 @@ static void write_nodes(const struct catalog *catalog, struct buf *out)
     buf_puts(out, "]\n");
 }
 
-void catalog_save(const struct catalog *catalog, nstime as_of, struct buf *out)
+static void write_view(const struct datacenter *datacenter, struct buf *out)
 {
-    buf_printf(out, "{\"version\":%d,\"as_of\":%" PRId64 ",\"serials\":[%u,%u],\"datacenter\":", VERSION,
-               as_of, catalog->zones[0].serial, catalog->zones[1].serial);
-    json_write_text(out, catalog->datacenter ? catalog->datacenter : "");
-    buf_puts(out, "}\n");
-    write_nodes(catalog, out);
     const void *key;
     void *value;
-    for (size_t i = 0; strmap_next(catalog->services, &i, &key, NULL, &value);) {
+    write_nodes(datacenter, out);
+    for (size_t i = 0; strmap_next(datacenter->services, &i, &key, NULL, &value);) {
         const struct service *service = value;
         buf_puts(out, "{\"service\":");
         json_write_text(out, service->name);
@@ -50,15 +47,42 @@ void catalog_save(const struct catalog *catalog, nstime as_of, struct buf *out)
     }
 }
 
+void catalog_save(const struct catalog *catalog, nstime as_of, struct buf *out)
+{
+    const struct datacenter *datacenter = local_datacenter(catalog);
+    buf_printf(out, "{\"version\":%d,\"as_of\":%" PRId64 ",\"serials\":[%u,%u],\"datacenter\":", VERSION,
+               as_of, catalog->zones[0].serial, catalog->zones[1].serial);
+    json_write_text(out, datacenter->name ? datacenter->name : "");
+    buf_puts(out, "}\n");
+    write_view(datacenter, out);
+    for (size_t i = 1; (datacenter = datacenter_next(catalog, &i));) {
+        const struct zone_state *state = &catalog->origins->at[datacenter->origin].state;
+        nstime stale_from = atomic_load(&state->stale_from);
+        if (atomic_load(&state->held))
+            continue; /* never read whole */
+        buf_puts(out, "{\"datacenter\":");
+        json_write_text(out, datacenter->name);
+        buf_printf(out, ",\"as_of\":%" PRId64 "}\n",
+                   stale_from == NS_NEVER ? as_of : clock_real() - (clock_boot() - stale_from));
+        write_view(datacenter, out);
+    }
+}
+
 /* --- reading ------------------------------------------------------------------------------------- */
 
-/* What was read, before any of it counts. */
-struct saved {
+/* One datacenter's. */
+struct saved_view {
     char *datacenter;
     nstime as_of;
-    uint32_t serials[CATALOG_ZONES_MAX];
     struct strmap *nodes; /* folded name -> struct node */
     struct strmap *views; /* folded name -> struct view */
+};
+
+/* What was read, before any of it counts. The local datacenter is the first. */
+struct saved {
+    uint32_t serials[CATALOG_ZONES_MAX];
+    struct saved_view items[ZONE_ORIGINS_MAX];
+    size_t count;
 };
 
 static json_t *next_line(const char **at, const char *end, struct err *err)
@@ -76,29 +100,35 @@ static json_t *next_line(const char **at, const char *end, struct err *err)
     return json;
 }
 
+static struct saved_view *add_view(struct saved *saved, const char *datacenter, const json_t *line)
+{
+    struct saved_view *view = &saved->items[saved->count++];
+    view->datacenter = xstrdup(datacenter);
+    view->as_of = json_integer_value(json_object_get(line, "as_of"));
+    view->views = strmap_new();
+    return view;
+}
+
 static int read_header(struct saved *saved, const json_t *header, const struct catalog *catalog,
                        struct err *err)
 {
     json_int_t version = json_integer_value(json_object_get(header, "version"));
     const char *datacenter = json_string_value(json_object_get(header, "datacenter"));
+    const char *local = catalog_datacenter(catalog);
     if (version != VERSION || !datacenter)
         return err_set(err, "saved view: version %d is not %d", (int)version, VERSION);
-    if (datacenter[0] && catalog->datacenter && strcmp(datacenter, catalog->datacenter) != 0)
-        return err_set(err, "saved view: it is of datacenter %s, not of %s", datacenter, catalog->datacenter);
-    saved->datacenter = xstrdup(datacenter);
-    saved->as_of = json_integer_value(json_object_get(header, "as_of"));
+    if (datacenter[0] && local && strcmp(datacenter, local) != 0)
+        return err_set(err, "saved view: it is of datacenter %s, not of %s", datacenter, local);
+    add_view(saved, datacenter, header);
     const json_t *serials = json_object_get(header, "serials");
     for (size_t i = 0; i < CATALOG_ZONES_MAX; i++)
         saved->serials[i] = (uint32_t)json_integer_value(json_array_get(serials, i));
     return 0;
 }
 
-static int read_service(struct saved *saved, const json_t *line, struct err *err)
+static int read_service(struct saved_view *saved, const json_t *line, const char *name, struct err *err)
 {
     struct view_faults faults = {0}; /* counted when they came from Consul */
-    const char *name = json_string_value(json_object_get(line, "service"));
-    if (!name)
-        return err_set(err, "saved view: a service without its name");
     struct view *view = view_from_json(json_object_get(line, "instances"), &faults, err);
     if (!view)
         return err_prefix(err, "saved view: service %s", name);
@@ -108,6 +138,37 @@ static int read_service(struct saved *saved, const json_t *line, struct err *err
     return 0;
 }
 
+static int read_nodes(struct saved_view *view, const char **at, const char *end, struct err *err)
+{
+    json_t *line = next_line(at, end, err);
+    char *datacenter = NULL; /* the line before has it */
+    view->nodes = line ? catalog_read_nodes(line, &datacenter, err) : NULL;
+    json_decref(line);
+    free(datacenter);
+    return view->nodes ? 0 : -1;
+}
+
+/* A service of the datacenter that came last, or another datacenter. */
+static int read_more(struct saved *saved, const char **at, const char *end, struct err *err)
+{
+    json_t *line = next_line(at, end, err);
+    if (!line)
+        return -1;
+    const char *service = json_string_value(json_object_get(line, "service"));
+    const char *datacenter = json_string_value(json_object_get(line, "datacenter"));
+    int result;
+    if (service)
+        result = read_service(&saved->items[saved->count - 1], line, service, err);
+    else if (!datacenter || !datacenter[0])
+        result = err_set(err, "saved view: a service without its name");
+    else if (saved->count == ZONE_ORIGINS_MAX)
+        result = err_set(err, "saved view: more than %d datacenters", ZONE_ORIGINS_MAX);
+    else
+        result = read_nodes(add_view(saved, datacenter, line), at, end, err);
+    json_decref(line);
+    return result;
+}
+
 static int read_all(struct saved *saved, const struct catalog *catalog, const char *data, size_t len,
                     struct err *err)
 {
@@ -115,25 +176,55 @@ static int read_all(struct saved *saved, const struct catalog *catalog, const ch
     json_t *line = next_line(&at, end, err);
     int result = line ? read_header(saved, line, catalog, err) : -1;
     json_decref(line);
-    if (result < 0 || !(line = next_line(&at, end, err)))
-        return -1;
-    char *datacenter = NULL; /* the header has it */
-    saved->nodes = catalog_read_nodes(line, &datacenter, err);
-    json_decref(line);
-    free(datacenter);
-    if (!saved->nodes)
-        return -1;
-    while (at < end && result == 0) {
-        line = next_line(&at, end, err);
-        result = line ? read_service(saved, line, err) : -1;
-        json_decref(line);
-    }
+    if (result == 0)
+        result = read_nodes(&saved->items[0], &at, end, err);
+    while (at < end && result == 0)
+        result = read_more(saved, &at, end, err);
     return result;
 }
 
 static void free_view(void *view)
 {
     view_free(view);
+}
+
+static void free_saved(struct saved *saved)
+{
+    for (size_t i = 0; i < saved->count; i++) {
+        strmap_free(saved->items[i].views, free_view);
+        strmap_free(saved->items[i].nodes, node_free);
+        free(saved->items[i].datacenter);
+    }
+    free(saved);
+}
+
+/* Takes views and nodes. */
+static void put_view(struct catalog *catalog, struct datacenter *datacenter, struct saved_view *saved)
+{
+    const void *key;
+    void *view;
+    for (size_t i = 0; strmap_next(saved->views, &i, &key, NULL, &view);)
+        catalog_set_view(catalog, datacenter, key, view);
+    strmap_free(saved->views, NULL);
+    catalog_set_nodes(catalog, datacenter, saved->nodes);
+    saved->views = saved->nodes = NULL;
+}
+
+static nstime boot_of(nstime as_of)
+{
+    nstime age = clock_real() - as_of;
+    return clock_boot() - (age < 0 ? 0 : age); /* a time in the future counts as now */
+}
+
+static void put_remote(struct catalog *catalog, struct saved_view *saved)
+{
+    struct datacenter *datacenter = datacenter_get(catalog, saved->datacenter);
+    if (!datacenter || datacenter->origin == 0)
+        return;
+    struct zone_state *state = &catalog->origins->at[datacenter->origin].state;
+    put_view(catalog, datacenter, saved);
+    atomic_store(&state->stale_from, boot_of(saved->as_of));
+    atomic_store(&state->held, false);
 }
 
 /* After the present time, or after the saved serial if that is ahead of it (RFC 1982). */
@@ -145,24 +236,19 @@ static uint32_t restored_serial(uint32_t saved)
 
 int catalog_restore(struct catalog *catalog, const char *data, size_t len, nstime *as_of, struct err *err)
 {
-    struct saved saved = {.views = strmap_new()};
-    int result = read_all(&saved, catalog, data, len, err);
+    struct saved *saved = xcalloc(1, sizeof(*saved));
+    int result = read_all(saved, catalog, data, len, err);
     if (result == 0) {
-        const void *key;
-        void *view;
+        struct saved_view *local = &saved->items[0];
         for (size_t i = 0; i < CATALOG_ZONES_MAX; i++)
-            catalog->zones[i].serial = restored_serial(saved.serials[i]);
-        if (saved.datacenter[0])
-            catalog_set_datacenter(catalog, saved.datacenter);
-        for (size_t i = 0; strmap_next(saved.views, &i, &key, NULL, &view);)
-            catalog_set_view(catalog, key, view);
-        strmap_free(saved.views, NULL);
-        catalog_set_nodes(catalog, saved.nodes);
-        saved.views = saved.nodes = NULL;
-        *as_of = saved.as_of;
+            catalog->zones[i].serial = restored_serial(saved->serials[i]);
+        if (local->datacenter[0])
+            catalog_set_datacenter(catalog, local->datacenter);
+        put_view(catalog, local_datacenter(catalog), local);
+        *as_of = local->as_of;
+        for (size_t i = 1; i < saved->count; i++)
+            put_remote(catalog, &saved->items[i]);
     }
-    strmap_free(saved.views, free_view);
-    strmap_free(saved.nodes, node_free);
-    free(saved.datacenter);
+    free_saved(saved);
     return result;
 }

@@ -133,9 +133,9 @@ struct counts_job {
 static void count_view(void *arg)
 {
     struct counts_job *job = arg;
-    job->counts.services = catalog_service_count(job->catalog);
-    job->counts.instances = catalog_instance_count(job->catalog);
-    job->counts.nodes = catalog_node_count(job->catalog);
+    job->counts.services = catalog_service_count(job->catalog, NULL);
+    job->counts.instances = catalog_instance_count(job->catalog, NULL);
+    job->counts.nodes = catalog_node_count(job->catalog, NULL);
     catalog_stats(job->catalog, &job->counts.stats);
 }
 

@@ -159,9 +159,9 @@ static int by_name(const void *a, const void *b)
 
 static json_t *all_services(const struct catalog *catalog)
 {
-    struct summaries all = {.items = xcalloc(catalog_service_count(catalog) + 1, sizeof(*all.items))};
+    struct summaries all = {.items = xcalloc(catalog_service_count(catalog, NULL) + 1, sizeof(*all.items))};
     json_t *list = json_array();
-    catalog_each_service(catalog, summarize, &all);
+    catalog_each_service(catalog, NULL, summarize, &all);
     qsort(all.items, all.count, sizeof(*all.items), by_name);
     for (size_t i = 0; i < all.count; i++) {
         const struct catalog_health *health = &all.items[i].health;
@@ -181,7 +181,7 @@ static void services_run(void *arg)
     if (!job->catalog)
         return;
     json_t *document =
-        job->name ? catalog_services_json(job->catalog, job->name) : all_services(job->catalog);
+        job->name ? catalog_services_json(job->catalog, NULL, job->name) : all_services(job->catalog);
     if (document)
         job->json = document_text(document);
 }

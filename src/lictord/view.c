@@ -25,7 +25,7 @@ static void append_line(void *arg, const char *text)
 static enum config_status service_status(const struct catalog *catalog, const char *service)
 {
     struct catalog_health health;
-    if (!catalog_service_health(catalog, service, &health) || !health.instances)
+    if (!catalog_service_health(catalog, NULL, service, &health) || !health.instances)
         return STATUS_ABSENT;
     if (health.critical == health.instances)
         return STATUS_CRITICAL;
@@ -52,18 +52,19 @@ static void observe(struct changes *changes, const char *service)
     changes->observed = o;
 }
 
-static void on_changed_service(void *arg, const char *service)
+static void on_changed_service(void *arg, const char *datacenter, const char *service)
 {
     struct changes *changes = arg;
     struct daemon *daemon = changes->daemon;
     struct buf lines = {0};
-    char *name = xasprintf("%s.health", service);
-    catalog_health_text(daemon->catalog, service, append_line, &lines);
+    char *name =
+        datacenter ? xasprintf("%s.%s.health", service, datacenter) : xasprintf("%s.health", service);
+    catalog_health_text(daemon->catalog, datacenter, service, append_line, &lines);
     inspection_put(daemon->inspection, name, buf_str(&lines));
     buf_free(&lines);
     free(name);
-
-    observe(changes, service);
+    if (!datacenter) /* triggers follow the local one */
+        observe(changes, service);
 }
 
 /* Main: a view that is not live and complete triggers nothing (it may be a saved one, or half of one). */
@@ -92,7 +93,7 @@ static void observe_all(void *arg)
     struct daemon *daemon = arg;
     struct changes *changes = xmalloc(sizeof *changes);
     *changes = (struct changes){daemon, NULL};
-    catalog_each_service(daemon->catalog, on_any_service, changes);
+    catalog_each_service(daemon->catalog, NULL, on_any_service, changes);
     builder_to_main(daemon->builder, tell_triggers, changes);
 }
 

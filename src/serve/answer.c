@@ -74,12 +74,6 @@ static void answer_chaos(const struct answer_env *env, const struct query *query
 
 /* --- zones ------------------------------------------------------------------------------------------ */
 
-static void set_aside(struct reply *reply, const struct query *query, const struct reply_note *note,
-                      const struct answer_env *env)
-{
-    reply->limit = reply->max - reply_opt_len(query, note, snapshot_text(env->snapshot)->node, reply->max);
-}
-
 static void answer_zone(const struct answer_env *env, const struct query *query, struct reply *reply,
                         struct outcome *outcome, struct answer_result *result)
 {
@@ -96,7 +90,7 @@ static void answer_zone(const struct answer_env *env, const struct query *query,
     struct permit permit;
     permit_check(&permit, env, zone);
     if (!permit.rcode) {
-        set_aside(reply, query, &permit.note, env);
+        reply_set_aside(reply, query, &permit.note, snapshot_text(env->snapshot)->node);
         permit.rcode = lookup(env, query, zone, &permit, reply);
         result->gated = permit.gated;
     }
@@ -139,7 +133,7 @@ static void respond(const struct answer_env *env, const struct query *query, enu
 {
     outcome->note.ede = DNS_EDE_NONE;
     outcome->note.text_len = 0;
-    set_aside(reply, query, &outcome->note, env);
+    reply_set_aside(reply, query, &outcome->note, snapshot_text(env->snapshot)->node);
     if (parsed)
         decide(outcome, DNS_FORMERR, ANSWER_FORMERR, DNS_EDE_NONE, "");
     else if (query->edns_version > 0)

@@ -44,6 +44,31 @@ const struct zone *lookup_zone(const struct snapshot *snapshot, const uint8_t *l
     return zone;
 }
 
+/* Whose data is it? A datacenter that is lost has stale answers, one that was never read has none. Returns
+ * whether to go on; else what is in the reply is the answer, or *rcode if that is nothing. */
+static bool may_use(struct chain *chain, uint8_t number, enum dns_rcode *rcode)
+{
+    const struct zone_origin *origin = zone_origin(chain->zone, number);
+    struct reply *reply = chain->reply;
+    struct permit permit = *chain->permit;
+    if (!origin)
+        return true;
+    if (permit_origin(&permit, chain->env, origin)) {
+        if (permit.stale && !chain->permit->stale) {
+            *chain->permit = permit;
+            reply->cap_ttl = true;
+            reply_set_aside(reply, chain->query, &permit.note, snapshot_text(chain->env->snapshot)->node);
+        }
+        return true;
+    }
+    if (reply->answers) /* an alias led here, and stands */
+        return false;
+    *chain->permit = permit;
+    *rcode = permit.rcode;
+    reply->authoritative = false;
+    return false;
+}
+
 /* --- negative answers (RFC 2308) -------------------------------------------------------------------- */
 
 static enum dns_rcode negative(struct chain *chain, enum dns_rcode rcode)
@@ -227,11 +252,14 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
     }
     const struct zone_owner *owner = found.exact ? found.exact : found.wildcard;
     if (owner)
-        return answer_owner(chain, owner);
+        return (!zone_owner_origin(owner) || may_use(chain, zone_owner_origin(owner), rcode)) &&
+               answer_owner(chain, owner);
     struct zone_computed computed;
     bool exists = found.exists || found.wildcard_exists;
     if (!exists && zone_miss(chain->zone, chain->name, &computed))
         return answer_computed(chain, &computed);
+    if (!exists && !may_use(chain, computed.origin, rcode))
+        return false;
     /* An empty non-terminal exists (RFC 8020, RFC 4592 section 2.2.2), be it a wildcard. */
     *rcode = negative(chain, exists ? DNS_NOERROR : DNS_NXDOMAIN);
     return false;

@@ -1,6 +1,8 @@
 /* Whether a zone may be answered from, now, and what to say if not. */
 #include "lookup.h"
 
+#include <string.h>
+
 static void refuse(struct permit *permit, enum dns_rcode rcode, enum answer_reason reason, int ede,
                    const char *text)
 {
@@ -60,4 +62,34 @@ void permit_check(struct permit *permit, const struct answer_env *env, const str
         reply_note_seconds(&permit->note, DNS_EDE_STALE_ANSWER, "stale for ",
                            (uint64_t)(env->now - stale) / NS_PER_S, "");
     }
+}
+
+/* "datacenter dc2 TEXT" */
+static const char *about(const struct zone_origin *origin, const char *text, char out[128])
+{
+    char *at = stpcpy(out, "datacenter ");
+    memcpy(at, origin->label + 1, origin->label[0]);
+    strcpy(at + origin->label[0], text);
+    return out;
+}
+
+bool permit_origin(struct permit *permit, const struct answer_env *env, const struct zone_origin *origin)
+{
+    const struct zone_state *state = &origin->state;
+    nstime stale = atomic_load_explicit(&state->stale_from, memory_order_relaxed);
+    nstime dead = atomic_load_explicit(&state->dead_from, memory_order_relaxed);
+    char text[128];
+    if (env->now >= dead) {
+        refuse(permit, DNS_SERVFAIL, ANSWER_EXPIRED, DNS_EDE_NO_REACHABLE_AUTHORITY,
+               about(origin, " cannot be reached", text));
+    } else if (atomic_load_explicit(&state->held, memory_order_relaxed)) {
+        refuse(permit, DNS_SERVFAIL, ANSWER_NOT_READY, DNS_EDE_NOT_READY,
+               about(origin, " has not been read yet", text));
+    } else if (env->now >= stale && !permit->stale) {
+        permit->stale = true;
+        permit->reason = ANSWER_STALE;
+        reply_note_seconds(&permit->note, DNS_EDE_STALE_ANSWER, about(origin, " is stale for ", text),
+                           (uint64_t)(env->now - stale) / NS_PER_S, "");
+    }
+    return permit->rcode == DNS_NOERROR;
 }

@@ -108,6 +108,14 @@ size_t reply_opt_len(const struct query *query, const struct reply_note *note, c
     return len;
 }
 
+void reply_set_aside(struct reply *reply, const struct query *query, const struct reply_note *note,
+                     const char *nsid)
+{
+    reply->limit = reply->max - reply_opt_len(query, note, nsid, reply->max);
+    if (reply->limit < reply->pos) /* records stand there already: the options give way */
+        reply->limit = reply->pos;
+}
+
 void reply_opt(struct reply *reply, const struct query *query, uint16_t rcode, const struct reply_note *note,
                const char *nsid, uint16_t udp_max)
 {

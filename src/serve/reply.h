@@ -41,6 +41,9 @@ void reply_lower_ttl(struct reply *reply, size_t from, uint32_t ttl);
 
 /* Octets that an OPT with these options takes; as many of them as fit beside a question of that length. */
 size_t reply_opt_len(const struct query *query, const struct reply_note *note, const char *nsid, size_t max);
+/* Sets the limit for records so that there will be room for the OPT. */
+void reply_set_aside(struct reply *reply, const struct query *query, const struct reply_note *note,
+                     const char *nsid);
 /* Appends the OPT, with the options that there is room for. */
 void reply_opt(struct reply *reply, const struct query *query, uint16_t rcode, const struct reply_note *note,
                const char *nsid, uint16_t udp_max);

@@ -54,7 +54,8 @@ static void run(void *arg)
     struct watch *watch = subject->watch;
     struct catalog *catalog = watch->config.catalog;
     struct catalog_update *update =
-        catalog_update_parse(catalog, subject->key, (const char *)job->body.data, job->body.len, &job->err);
+        catalog_update_parse(catalog, watch->config.datacenter, subject->key, (const char *)job->body.data,
+                             job->body.len, &job->err);
     buf_free(&job->body);
     if (!update) {
         job->faulty = true;

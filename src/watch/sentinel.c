@@ -141,7 +141,8 @@ static void run_services(void *arg)
     }
     find_gone(job, now);
     if (strmap_count(watch->names) == 0) /* the first one: what a restored view has beyond it */
-        catalog_each_service(watch->config.catalog, find_unlisted, &(struct unlisted){job, now});
+        catalog_each_service(watch->config.catalog, watch->config.datacenter, find_unlisted,
+                             &(struct unlisted){job, now});
     services_list_free(watch->names);
     watch->names = now;
 }
@@ -232,7 +233,8 @@ static void add_flagged(void *arg, const struct flagged *entry)
 {
     struct list_job *job = arg;
     if (entry->is_node)
-        catalog_services_on_node(job->watch->config.catalog, entry->name, add_service, job);
+        catalog_services_on_node(job->watch->config.catalog, job->watch->config.datacenter, entry->name,
+                                 add_service, job);
     else
         add_name(&job->touched, entry->name);
 }

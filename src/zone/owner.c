@@ -14,6 +14,7 @@ static struct owner *owner_alloc(unsigned count, const uint8_t *name, size_t nam
     owner->refs = 1;
     owner->count = (uint16_t)count;
     owner->name_len = (uint8_t)name_len;
+    owner->origin = 0;
     memcpy((uint8_t *)owner_name(owner), name, name_len);
     return owner;
 }
@@ -22,6 +23,8 @@ static void owner_set(struct owner *owner, unsigned at, struct piece *piece)
 {
     owner->pieces[at] = piece_ref(piece);
     ((uint16_t *)owner_types(owner))[at] = piece_type(piece);
+    if (piece_origin(piece))
+        owner->origin = piece_origin(piece);
 }
 
 void owner_unref(struct owner *owner)

@@ -14,6 +14,7 @@ struct owner {
     uint32_t refs;
     uint16_t count;
     uint8_t name_len;
+    uint8_t origin; /* of a piece that has one; 0: all are the zone's own */
     struct piece *pieces[];
 };
 

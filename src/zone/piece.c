@@ -36,6 +36,11 @@ uint32_t piece_count(const struct piece *piece)
     return piece->count;
 }
 
+uint8_t piece_origin(const struct piece *piece)
+{
+    return piece->origin;
+}
+
 struct rdata piece_rdata(const struct piece *piece, uint32_t i)
 {
     assert(i < piece->count);

@@ -37,6 +37,7 @@ struct piece {
         extra_table; /* uint32_t[count + 1]: where each record's extras begin within extra_wire; 0: none */
     uint32_t extra_wire;
     bool keep_order;
+    uint8_t origin;
     _Atomic bool asked; /* since the last redraw; set by workers */
 };
 

@@ -82,7 +82,11 @@ static void records_write(struct piece *piece, const struct plan *plan)
 static struct piece *compile(const struct piece_spec *spec, const struct plan *plan,
                              const struct sorted_extra *extras, uint32_t extra_count, struct err *err)
 {
-    struct piece head = {.refs = 1, .type = spec->type, .count = plan->count, .keep_order = spec->keep_order};
+    struct piece head = {.refs = 1,
+                         .type = spec->type,
+                         .count = plan->count,
+                         .keep_order = spec->keep_order,
+                         .origin = spec->origin};
     head.ttl = spec->ttl > INT32_MAX ? 0 : spec->ttl; /* RFC 2181 section 8 */
     head.take = take_of(spec, plan->count);
     uint64_t size = sizeof head, wire = 0;

@@ -33,6 +33,11 @@ struct zone_edit *zone_edit_new(const uint8_t *apex, enum zone_kind kind, struct
     return edit_of(zone);
 }
 
+void zone_edit_set_origins(struct zone_edit *edit, const struct zone_origins *origins)
+{
+    edit->next->origins = origins;
+}
+
 struct zone_edit *zone_edit_begin(const struct zone *base)
 {
     zone_reap();
@@ -41,6 +46,7 @@ struct zone_edit *zone_edit_begin(const struct zone *base)
     zone->trie = trie_share((struct trie *)(uintptr_t)&base->trie);
     zone->kind = base->kind;
     zone->state = base->state;
+    zone->origins = base->origins;
     zone->miss = base->miss;
     zone->miss_arg = base->miss_arg;
     zone->names = base->names;

@@ -105,8 +105,14 @@ const struct piece *zone_owner_piece(const struct zone_owner *owner, unsigned i)
     return owner_of(owner)->pieces[i];
 }
 
+uint8_t zone_owner_origin(const struct zone_owner *owner)
+{
+    return owner_of(owner)->origin;
+}
+
 int zone_miss(const struct zone *zone, const uint8_t *lower_qname, struct zone_computed *out)
 {
+    out->origin = 0;
     if (!zone->miss || !zone->miss(zone->miss_arg, lower_qname, out))
         return 0;
     assert(out->len <= sizeof out->data);

@@ -67,20 +67,20 @@ static void body(const char *service, const char *text, size_t len)
     struct catalog *catalog = new_catalog();
     struct catalog_stats before, after;
     struct err err;
-    int result = catalog_put_service(catalog, service, text, len, &err);
+    int result = catalog_put_service(catalog, NULL, service, text, len, &err);
     assert(result >= 0 || err.text[0] != '\0');
     check_zones(catalog);
     catalog_stats(catalog, &before);
     if (result >= 0) {
-        assert(catalog_put_service(catalog, service, text, len, &err) == 0);
+        assert(catalog_put_service(catalog, NULL, service, text, len, &err) == 0);
         catalog_stats(catalog, &after);
         assert(before.edits == after.edits);
-        catalog_health_text(catalog, "web", ignore, NULL);
-        json_decref(catalog_services_json(catalog, NULL));
+        catalog_health_text(catalog, NULL, "web", ignore, NULL);
+        json_decref(catalog_services_json(catalog, NULL, NULL));
         round_trip(catalog);
-        assert(catalog_put_service(catalog, service, "[]", 2, &err) >= 0);
+        assert(catalog_put_service(catalog, NULL, service, "[]", 2, &err) >= 0);
         check_zones(catalog);
-        assert(catalog_instance_count(catalog) == 0);
+        assert(catalog_instance_count(catalog, NULL) == 0);
     }
     catalog_free(catalog);
 }
@@ -91,7 +91,7 @@ static void saved_view(const char *text, size_t len)
     struct err err;
     nstime as_of;
     if (catalog_restore(catalog, text, len, &as_of, &err) < 0)
-        assert(catalog_service_count(catalog) == 0 && catalog_node_count(catalog) == 0);
+        assert(catalog_service_count(catalog, NULL) == 0 && catalog_node_count(catalog, NULL) == 0);
     check_zones(catalog);
     catalog_free(catalog);
 }

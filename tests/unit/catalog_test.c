@@ -90,7 +90,7 @@ static void put_file(struct fixture *f, const char *service)
     struct err err = {""};
     snprintf(name, sizeof(name), "service-%s.json", service);
     char *body = read_data(name);
-    if (catalog_put_service(f->catalog, service, body, strlen(body), &err) != 1)
+    if (catalog_put_service(f->catalog, NULL, service, body, strlen(body), &err) != 1)
         fail_msg("%s: %s", name, err.text);
     free(body);
 }
@@ -98,14 +98,14 @@ static void put_file(struct fixture *f, const char *service)
 static void put_nodes_file(struct fixture *f)
 {
     char *body = read_data("nodes.json");
-    assert_int_equal(catalog_put_nodes(f->catalog, body, strlen(body), NULL), 1);
+    assert_int_equal(catalog_put_nodes(f->catalog, NULL, body, strlen(body), NULL), 1);
     free(body);
 }
 
 static int put(struct fixture *f, const char *service, const char *body)
 {
     struct err err = {""};
-    int result = catalog_put_service(f->catalog, service, body, strlen(body), &err);
+    int result = catalog_put_service(f->catalog, NULL, service, body, strlen(body), &err);
     if (result < 0)
         print_message("%s\n", err.text);
     return result;
@@ -264,16 +264,16 @@ static void health_filter(void **arg)
     CHECK(f.zones[0], {"down.service.consul", DNS_A, "-"},
           {"web.service.consul", DNS_A, "10.0.0.1, 10.9.0.2"});
     struct catalog_health health;
-    assert_int_equal(catalog_service_health(f.catalog, "DOWN", &health), 1);
+    assert_int_equal(catalog_service_health(f.catalog, NULL, "DOWN", &health), 1);
     assert_int_equal(health.instances, 1);
     assert_int_equal(health.answering, 0);
-    assert_int_equal(catalog_service_health(f.catalog, "web", &health), 1);
+    assert_int_equal(catalog_service_health(f.catalog, NULL, "web", &health), 1);
     assert_int_equal(health.instances, 5);
     assert_int_equal(health.passing, 2);
     assert_int_equal(health.warning, 1);
     assert_int_equal(health.critical, 2);
     assert_int_equal(health.answering, 3);
-    assert_int_equal(catalog_service_health(f.catalog, "nosuch", &health), 0);
+    assert_int_equal(catalog_service_health(f.catalog, NULL, "nosuch", &health), 0);
 
     f.config.only_passing = true;
     catalog_configure(f.catalog, &f.config);
@@ -407,12 +407,12 @@ static void unchanged_costs_nothing(void **arg)
     start(&f);
     char *body = read_data("service-web.json"), *nodes = read_data("nodes.json");
     assert_int_equal(put(&f, "web", body), 1);
-    assert_int_equal(catalog_put_nodes(f.catalog, nodes, strlen(nodes), NULL), 1);
+    assert_int_equal(catalog_put_nodes(f.catalog, NULL, nodes, strlen(nodes), NULL), 1);
     take(&f);
     uint32_t serial = zone_serial(f.zones[0]);
     catalog_stats(f.catalog, &before);
     assert_int_equal(put(&f, "WEB", body), 0);
-    assert_int_equal(catalog_put_nodes(f.catalog, nodes, strlen(nodes), NULL), 0);
+    assert_int_equal(catalog_put_nodes(f.catalog, NULL, nodes, strlen(nodes), NULL), 0);
     assert_int_equal(catalog_put_ns(f.catalog, &(struct catalog_ns){"ns1", "192.0.2.1"}, 1), 0);
     catalog_stats(f.catalog, &after);
     assert_int_equal(after.edits, before.edits);
@@ -426,11 +426,11 @@ static void unchanged_costs_nothing(void **arg)
     catalog_stats(f.catalog, &after);
     assert_int_equal(after.edits, before.edits);
 
-    assert_int_equal(catalog_remove_service(f.catalog, "web"), 1);
+    assert_int_equal(catalog_remove_service(f.catalog, NULL, "web"), 1);
     take(&f);
     assert_int_equal(zone_serial(f.zones[0]), serial + 1);
     CHECK(f.zones[0], {"web.service.consul", DNS_A, "-"}, {"_web._blue.service.dc1.consul", DNS_AAAA, "-"});
-    assert_int_equal(catalog_put_nodes(f.catalog, "null", 4, NULL), 1);
+    assert_int_equal(catalog_put_nodes(f.catalog, NULL, "null", 4, NULL), 1);
     take(&f);
     uint8_t name[NAME_MAX_WIRE];
     assert_int_equal(zone_names(f.zones[0]), 2); /* the apex and ns1.ns */
@@ -454,7 +454,7 @@ static void one_change_in_many(void **arg)
         snprintf(body, sizeof(body),
                  "[" ENTRY("n1", "10.1.0.1", "\"ID\":\"a\",\"Port\":1,\"Tags\":[\"x\",\"y\"]") "," ENTRY(
                      "n2", "10.1.0.2", "\"ID\":\"b\",\"Port\":1,\"Tags\":[\"x\"]") "]");
-        catalog_put_service(f.catalog, name, body, strlen(body), NULL);
+        catalog_put_service(f.catalog, NULL, name, body, strlen(body), NULL);
     }
     take(&f);
     catalog_stats(f.catalog, &before);
@@ -470,15 +470,15 @@ static void one_change_in_many(void **arg)
                                                               "\"Tags\":[\"x\"]},\"Checks\":[{\"Name\":\"c\","
                                                               "\"Status\":\"critical\",\"ServiceID\":\"b\"}]}"
                                                               "]");
-    assert_int_equal(catalog_put_service(f.catalog, "svc-77", body, strlen(body), NULL), 1);
+    assert_int_equal(catalog_put_service(f.catalog, NULL, "svc-77", body, strlen(body), NULL), 1);
     catalog_stats(f.catalog, &after);
     assert_int_equal(after.edits - before.edits, 2 * 2 * 2 * 2);
     take(&f);
     CHECK(f.zones[0], {"svc-77.service.consul", DNS_A, "10.1.0.1"},
           {"y.svc-77.service.consul", DNS_A, "10.1.0.1"},
           {"svc-78.service.consul", DNS_A, "10.1.0.1, 10.1.0.2"});
-    assert_int_equal(catalog_service_count(f.catalog), 5000);
-    assert_int_equal(catalog_instance_count(f.catalog), 10000);
+    assert_int_equal(catalog_service_count(f.catalog, NULL), 5000);
+    assert_int_equal(catalog_instance_count(f.catalog, NULL), 10000);
     stop(&f);
 }
 
@@ -533,7 +533,7 @@ static void save_and_restore(void **arg)
     for (size_t cut = 0; cut < saved.len; cut += 97) {
         other = catalog_new(&f.config, "dc1", &f.state);
         if (catalog_restore(other, (char *)saved.data, cut, &as_of, &err) < 0)
-            assert_int_equal(catalog_service_count(other), 0);
+            assert_int_equal(catalog_service_count(other, NULL), 0);
         catalog_free(other);
     }
     saved.data[11] = '9';
@@ -580,23 +580,23 @@ static void hostile_bodies(void **arg)
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         err.text[0] = '\0';
-        assert_int_equal(catalog_put_service(f.catalog, "web", table[i].body, strlen(table[i].body), &err),
-                         -1);
+        assert_int_equal(
+            catalog_put_service(f.catalog, NULL, "web", table[i].body, strlen(table[i].body), &err), -1);
         if (!strstr(err.text, table[i].says))
             fail_msg("%s: \"%s\", expected: %s", table[i].body, err.text, table[i].says);
     }
     static const char *const nodes[] = {
         "", "{}", "[1]", "[{}]", "[{\"Node\":1}]", "[{\"Node\":\"a\",\"Address\":[]}]"};
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
-        assert_int_equal(catalog_put_nodes(f.catalog, nodes[i], strlen(nodes[i]), &err), -1);
+        assert_int_equal(catalog_put_nodes(f.catalog, NULL, nodes[i], strlen(nodes[i]), &err), -1);
     struct zone *zones[CATALOG_ZONES_MAX];
     assert_int_equal(catalog_take_zones(f.catalog, zones), 0); /* the view is what it was */
-    assert_int_equal(catalog_service_count(f.catalog), 1);
+    assert_int_equal(catalog_service_count(f.catalog, NULL), 1);
 
     /* 60,000 levels, and an instance whose names fill all there is room for */
     char *deep = malloc(60001);
     memset(deep, '[', 60000);
-    assert_int_equal(catalog_put_service(f.catalog, "web", deep, 60000, &err), -1);
+    assert_int_equal(catalog_put_service(f.catalog, NULL, "web", deep, 60000, &err), -1);
     free(deep);
     char node[300], body[2048];
     memset(node, 'n', sizeof(node));
@@ -608,7 +608,7 @@ static void hostile_bodies(void **arg)
         for (int at = 60; at < len; at += 60) {
             node[at] = '.';
         }
-        assert_int_equal(catalog_put_service(f.catalog, "long", body, strlen(body), &err), 1);
+        assert_int_equal(catalog_put_service(f.catalog, NULL, "long", body, strlen(body), &err), 1);
     }
     take(&f);
     CHECK(f.zones[0], {"long.service.consul", DNS_SRV, "1 1 1 0a000001.addr.dc1.consul."});
@@ -618,6 +618,11 @@ static void hostile_bodies(void **arg)
 static void collect(void *arg, const char *text)
 {
     buf_printf(arg, "%s\n", text);
+}
+
+static void collect_changed(void *arg, const char *datacenter, const char *service)
+{
+    buf_printf(arg, "%s%s%s\n", service, datacenter ? "." : "", datacenter ? datacenter : "");
 }
 
 static void collect_health(void *arg, const char *service, const struct catalog_health *health)
@@ -633,7 +638,7 @@ static void texts(void **arg)
     setup_config(&f);
     start(&f);
     put_file(&f, "web");
-    catalog_health_text(f.catalog, "Web", collect, &out);
+    catalog_health_text(f.catalog, NULL, "Web", collect, &out);
     assert_string_equal(
         buf_str(&out),
         "web: 5 instances, 2 passing, 1 warning, 2 critical, 3 in answers\n"
@@ -645,39 +650,39 @@ static void texts(void **arg)
         "no memory\n"
         "[2001:db8::44]:80 web-4 on node.d passing\n");
     out.len = 0;
-    catalog_health_text(f.catalog, "nosuch", collect, &out);
+    catalog_health_text(f.catalog, NULL, "nosuch", collect, &out);
     assert_int_equal(out.len, 0);
 
-    catalog_take_changed(f.catalog, collect, &out);
+    catalog_take_changed(f.catalog, collect_changed, &out);
     assert_string_equal(buf_str(&out), "web\n");
     out.len = 0;
-    catalog_take_changed(f.catalog, collect, &out);
+    catalog_take_changed(f.catalog, collect_changed, &out);
     assert_int_equal(out.len, 0);
-    catalog_remove_service(f.catalog, "web");
-    catalog_take_changed(f.catalog, collect, &out);
+    catalog_remove_service(f.catalog, NULL, "web");
+    catalog_take_changed(f.catalog, collect_changed, &out);
     assert_string_equal(buf_str(&out), "web\n");
     out.len = 0;
 
     put_file(&f, "ext");
-    catalog_each_service(f.catalog, collect_health, &out);
+    catalog_each_service(f.catalog, NULL, collect_health, &out);
     assert_string_equal(buf_str(&out), "ext 2\n");
     out.len = 0;
     put_file(&f, "mixed");
     put_file(&f, "down");
-    catalog_services_on_node(f.catalog, "NODE-A", collect, &out);
+    catalog_services_on_node(f.catalog, NULL, "NODE-A", collect, &out);
     assert_string_equal(buf_str(&out), "mixed\n");
     buf_free(&out);
 
-    json_t *json = catalog_services_json(f.catalog, "down");
+    json_t *json = catalog_services_json(f.catalog, NULL, "down");
     assert_string_equal(json_string_value(json_object_get(json, "service")), "down");
     const json_t *instance = json_array_get(json_object_get(json, "instances"), 0);
     assert_string_equal(json_string_value(json_object_get(instance, "dns")),
                         "the node's check \"mem check\" is critical: no memory");
     json_decref(json);
-    json = catalog_services_json(f.catalog, NULL);
+    json = catalog_services_json(f.catalog, NULL, NULL);
     assert_int_equal(json_array_size(json), 3);
     json_decref(json);
-    assert_null(catalog_services_json(f.catalog, "nosuch"));
+    assert_null(catalog_services_json(f.catalog, NULL, "nosuch"));
     stop(&f);
 }
 
