@@ -227,3 +227,22 @@ def cluster(tmp_path, size):
     for server in servers:
         server.wait_leader()
     return servers
+
+
+def federate(*servers, timeout=30):
+    """Joins servers of several datacenters over their WAN pool; back once each can be asked about every other."""
+    first = servers[0]
+    for server in servers[1:]:
+        server.put(f"/v1/agent/join/{first.host}:{first.ports['serf_wan']}?wan=1")
+    for server in servers:
+        for other in servers:
+            until(lambda: server.get(f"/v1/catalog/nodes?dc={other.datacenter}"), timeout=timeout, every=0.05,
+                  what=f"{server.datacenter} reaching {other.datacenter}")
+
+
+def federation(tmp_path, *datacenters, **options):
+    """One server for each datacenter (dc1 and dc2 if none is named), node1, node2..., joined over WAN."""
+    servers = [Consul(tmp_path, node=f"node{number}", datacenter=name, **options)
+               for number, name in enumerate(datacenters or ("dc1", "dc2"), 1)]
+    federate(*servers)
+    return servers
