@@ -3,6 +3,7 @@
  * benchmark drive it without a socket. */
 #pragma once
 
+#include "lictor/ask.h"
 #include "lictor/gate.h"
 #include "lictor/rng.h"
 #include "lictor/snapshot.h"
@@ -26,6 +27,10 @@ enum answer_reason {
     ANSWER_EXPIRED,     /* SERVFAIL, EDE 22 */
     ANSWER_PROHIBITED,  /* REFUSED, EDE 18: inspection from elsewhere, transfer not allowed */
     ANSWER_STALE,       /* answered, EDE 3 */
+    ANSWER_ASK,         /* no reply yet: env->question has to be asked first (ask.h) */
+    ANSWER_ASK_FAILED,  /* SERVFAIL, EDE 14: it was asked, without success */
+    ANSWER_ASK_LATE,    /* the same: it took too long */
+    ANSWER_ASK_REFUSED, /* the same: too many wait */
     ANSWER_PEER,        /* between instances: given to main, which replies (peer.h); not made by answer() */
     ANSWER_PEER_FULL,   /* the same, dropped: too many wait for main */
     ANSWER_REASONS,
@@ -39,9 +44,15 @@ struct answer_env {
     bool tcp;         /* no 512 or EDNS limit, no TC below 64 KiB */
     bool inspect;     /* the client may read `lictor.` and CH names (loopback or inspect-from) */
     uint16_t udp_max; /* our own limit for UDP replies (1232); EDNS sizes above are cut to it */
+    /* Filled in for ANSWER_ASK. NULL: nobody can be asked, which is ANSWER_ASK_FAILED at once. */
+    struct ask_question *question;
+    /* What became of the question, when the same message is answered again; NULL the first time. The outcome
+     * is final: this question is not asked again, but another one may be (an alias leads on). */
+    const struct ask_answer *asked;
 };
 
-/* What the caller counts and logs. */
+/* What the caller counts and logs. ANSWER_ASK: len is 0, and the caller answers the message again once it
+ * knows more. */
 struct answer_result {
     size_t len;     /* of the reply; 0: send nothing */
     uint16_t rcode; /* extended */

@@ -29,6 +29,8 @@ struct server_config {
     const struct acl *inspect_from; /* besides loopback; may be NULL */
     unsigned tcp_clients; /* most TCP connections a worker; above, the longest idle one is closed. 0: 1000 */
     nstime tcp_idle;      /* 10 s when few, less as the table fills (RFC 7766 section 6.2.3). 0: 10 s */
+    struct desk *desk;    /* for names that need Consul first (ask.h), made for as many workers; outlives the
+                             server. NULL: SERVFAIL for them */
     struct peer *peer;    /* gets messages between instances; outlives the server. NULL: they are queries */
     uint16_t udp_max;     /* our own limit for UDP replies, 512 to 4096. 0: 1232 */
 };

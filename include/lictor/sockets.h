@@ -3,6 +3,10 @@
 
 #include "lictor/err.h"
 
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 /* Holds every text of sockaddr_format with its NUL: brackets, 45 of IPv6, "%" and a scope, ":" and a port. */
@@ -30,6 +34,21 @@ int sockaddr_is_wildcard(const struct sockaddr_storage *address);
  * and TCP (getsockname tells which). On -1 nothing stays open. Any thread. */
 int sockets_bind(const struct sockaddr_storage *address, unsigned workers, int *udp, int *tcp,
                  struct err *err);
+
+/* Where the reply to a UDP message goes that cannot be answered at once: by which socket, to whom, and from
+ * which of our addresses. */
+struct return_path {
+    int fd;
+    socklen_t address_len;
+    size_t control_len;
+    struct sockaddr_storage address;
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+/* From what recvmsg filled in (its control message must be fit for sending). False: more than ever comes. Any
+ * thread. */
+bool return_path_set(struct return_path *path, int fd, const struct msghdr *header);
+/* Returns 0, or -1 with errno. Any thread while the socket is open. */
+int return_path_send(const struct return_path *path, const void *message, size_t len);
 
 /* An address prefix list ("192.0.2.0/24", "::1"). Built by one thread, then read by any. */
 struct acl;

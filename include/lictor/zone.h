@@ -52,11 +52,16 @@ struct zone_origins {
 /* A name that is not in the zone and is no wildcard's: a zone may have names that are computed
  * (`0a000001.addr.dc1.consul.`). Fills out->data with ONE record's RDATA and its type and TTL, without
  * allocation. Returns 1 if the name exists and has a record (of whatever type: the engine makes NODATA of a
- * type that was not asked; type 0: an empty non-terminal, without any record), 0 if it does not exist. origin
- * (0 before the call): whose data that rests on. Worker threads. */
+ * type that was not asked; type 0: an empty non-terminal, without any record), 0 if it does not exist, or
+ * ZONE_ASK: it may exist, and Consul has to be asked first (ask.h). Then data and len are the name to ask
+ * for, in lower-case wire form, and ask says what it is; several names in messages may have one to ask for,
+ * such as all those in one datacenter. origin (0 before the call): whose data that rests on. Worker
+ * threads. */
+#define ZONE_ASK 2
 struct zone_computed {
     uint8_t origin;
     uint16_t type;
+    uint8_t ask; /* ZONE_ASK: enum ask_kind */
     uint32_t ttl;
     uint16_t len;
     uint8_t data[256];
@@ -119,7 +124,7 @@ const struct piece *zone_owner_piece(const struct zone_owner *owner, unsigned i)
 /* Whose data it has: that of a piece with an origin; 0: the zone's own. */
 uint8_t zone_owner_origin(const struct zone_owner *owner);
 const struct piece *zone_soa(const struct zone *zone); /* NULL if it has none */
-/* Runs the zone's zone_miss_fn; 0 if it has none. Sets out->origin in any case. */
+/* Runs the zone's zone_miss_fn; 0 if it has none. Returns 0, 1 or ZONE_ASK. Sets out->origin in any case. */
 int zone_miss(const struct zone *zone, const uint8_t *lower_qname, struct zone_computed *out);
 
 /* --- edits (builder thread) ----------------------------------------------------------------------- */

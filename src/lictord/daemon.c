@@ -88,6 +88,7 @@ void daemon_free(struct daemon *daemon)
     daemon_confirm_view(daemon);
     watch_free(daemon->watch);
     server_free(daemon->server); /* its workers hand messages to the role's peer */
+    desk_free(daemon->desk);
     role_free(daemon->role);
     consul_client_free(daemon->watch_client);
     consul_client_free(daemon->election_client);

@@ -9,6 +9,7 @@
 #include "zones.h"
 
 #include "lictor/action.h"
+#include "lictor/ask.h"
 #include "lictor/builder.h"
 #include "lictor/catalog.h"
 #include "lictor/config.h"
@@ -60,6 +61,7 @@ struct daemon {
     bool triggers_armed;
 
     struct acl *inspect_from;
+    struct desk *desk; /* for names that need Consul first; NULL without `services` */
     struct server *server;
     struct consul_client *watch_client, *election_client;
     struct watch *watch;

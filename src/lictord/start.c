@@ -132,6 +132,9 @@ static void start_watch(struct daemon *daemon)
 static int start_server(struct daemon *daemon, struct server_listen *listens, struct acl *inspect_from,
                         struct err *err)
 {
+    if (daemon->config->services.enabled &&
+        !(daemon->desk = desk_new(daemon->base, daemon->config->workers, err)))
+        return -1;
     struct server_config config = {
         .workers = daemon->config->workers,
         .listens = listens,
@@ -141,6 +144,7 @@ static int start_server(struct daemon *daemon, struct server_listen *listens, st
         .tcp_clients = limits_tcp_clients(daemon->config),
         .tcp_idle = 10 * NS_PER_S,
         .inspect_from = inspect_from,
+        .desk = daemon->desk,
         .peer = role_peer(daemon->role),
     };
     daemon->server = server_new(&config, err);

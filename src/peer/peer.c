@@ -3,6 +3,7 @@
 
 #include "lictor/dns.h"
 #include "lictor/log.h"
+#include "lictor/queue.h"
 #include "lictor/rng.h"
 #include "lictor/sockets.h"
 #include "lictor/wire.h"
@@ -15,8 +16,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* From the workers. A round of a whole cluster fits; a flood fills it: then consent gets lost, which is the
+ * safe side. */
+#define LETTERS        64
 #define LETTERS_A_TURN 64 /* some microseconds each: far below main's 20 ms */
 #define COMPLAIN_EVERY (10 * NS_PER_S)
+
+/* A message that a worker received. */
+struct letter {
+    struct return_path from;
+    size_t len;
+    uint8_t msg[PEER_MESSAGE];
+};
 
 /* A question on its way. The same octets are sent again: the answer's MAC covers the question's. */
 struct outstanding {
@@ -31,12 +42,13 @@ struct peer {
     struct peer_hooks hooks;
     struct tsig_key key;
     char cluster[64], node[64];
-    struct mailbox *mailbox;
+    struct queue *mailbox;
     struct event *letters, *answers[2];
     int sockets[2]; /* IPv4, IPv6; -1: this host has none of that family */
     struct outstanding asked[FAILSAFE_MEMBERS];
     nstime complained;
     struct peer_counters counters;
+    _Atomic uint64_t oversized; /* messages too long to be one of ours; workers count */
 };
 
 /* --- what is wrong with a signature, said seldom: anybody can send such messages ------------------------ */
@@ -70,16 +82,9 @@ static const char *hint(enum tsig_error error)
 
 /* --- answering -------------------------------------------------------------------------------------- */
 
-static void send_answer(struct letter *letter, const uint8_t *reply, size_t len)
+static void send_answer(const struct letter *letter, const uint8_t *reply, size_t len)
 {
-    struct iovec at = {(void *)(uintptr_t)reply, len};
-    struct msghdr header = {.msg_name = &letter->from,
-                            .msg_namelen = letter->from_len,
-                            .msg_iov = &at,
-                            .msg_iovlen = 1,
-                            .msg_control = letter->control_len > 0 ? letter->control : NULL,
-                            .msg_controllen = letter->control_len};
-    if (sendmsg(letter->fd, &header, MSG_DONTWAIT) < 0)
+    if (return_path_send(&letter->from, reply, len) != 0)
         log_debug("failsafe: an answer could not be sent: %s", strerror(errno));
 }
 
@@ -94,7 +99,7 @@ static void answer_letter(struct peer *peer, struct letter *letter)
     enum tsig_found found = tsig_find(letter->msg, letter->len, &tsig);
     nstime now = clock_real();
     if (found != TSIG_FOUND || tsig.start != end) {
-        complain(peer, "an unsigned question from", &letter->from, "it is not signed, or malformed");
+        complain(peer, "an unsigned question from", &letter->from.address, "it is not signed, or malformed");
         len = answer_encode(letter->msg, end, found == TSIG_MALFORMED ? DNS_FORMERR : DNS_REFUSED,
                             FAILSAFE_SILENT, "", reply);
         send_answer(letter, reply, len);
@@ -102,7 +107,7 @@ static void answer_letter(struct peer *peer, struct letter *letter)
     }
     enum tsig_error error = tsig_verify(&peer->key, letter->msg, &tsig, NULL, TSIG_WHOLE, now);
     if (error != TSIG_OK) {
-        complain(peer, "a question with a wrong signature from", &letter->from, hint(error));
+        complain(peer, "a question with a wrong signature from", &letter->from.address, hint(error));
         len = answer_encode(letter->msg, end, DNS_NOTAUTH, FAILSAFE_SILENT, "", reply);
         if (tsig_refuse(reply, &len, sizeof reply, &peer->key, &tsig, error, now) == 0)
             send_answer(letter, reply, len);
@@ -120,12 +125,11 @@ static void on_letters(evutil_socket_t fd, short what, void *arg)
 {
     struct peer *peer = arg;
     struct letter letter;
-    uint64_t count;
+    (void)fd;
     (void)what;
-    if (read((int)fd, &count, sizeof count) < 0)
-        count = 0; /* a second turn: the rest of the last one */
+    queue_hear(peer->mailbox);
     int handled = 0;
-    while (handled < LETTERS_A_TURN && mailbox_get(peer->mailbox, &letter)) {
+    while (handled < LETTERS_A_TURN && queue_get(peer->mailbox, &letter)) {
         peer->counters.received++;
         answer_letter(peer, &letter);
         handled++;
@@ -136,7 +140,14 @@ static void on_letters(evutil_socket_t fd, short what, void *arg)
 
 bool peer_take(struct peer *peer, int fd, const struct msghdr *header, const uint8_t *msg, size_t len)
 {
-    return mailbox_put(peer->mailbox, fd, header, msg, len);
+    struct letter letter;
+    if (len > sizeof letter.msg || !return_path_set(&letter.from, fd, header)) {
+        atomic_fetch_add_explicit(&peer->oversized, 1, memory_order_relaxed);
+        return false;
+    }
+    letter.len = len;
+    memcpy(letter.msg, msg, len);
+    return queue_put(peer->mailbox, &letter);
 }
 
 /* --- asking ----------------------------------------------------------------------------------------- */
@@ -278,12 +289,13 @@ struct peer *peer_new(struct event_base *base, const struct config *config, cons
     peer->sockets[0] = peer->sockets[1] = -1;
     snprintf(peer->cluster, sizeof peer->cluster, "%s", config->election.cluster);
     snprintf(peer->node, sizeof peer->node, "%s", config->node);
-    if (read_key(config, &peer->key, err) != 0 || (peer->mailbox = mailbox_new(err)) == NULL) {
+    if (read_key(config, &peer->key, err) != 0 ||
+        (peer->mailbox = queue_new(sizeof(struct letter), LETTERS, err)) == NULL) {
         peer_free(peer);
         return NULL;
     }
     open_sockets(peer, base);
-    peer->letters = event_new(base, mailbox_fd(peer->mailbox), EV_READ | EV_PERSIST, on_letters, peer);
+    peer->letters = event_new(base, queue_fd(peer->mailbox), EV_READ | EV_PERSIST, on_letters, peer);
     event_add(peer->letters, NULL);
     return peer;
 }
@@ -300,7 +312,7 @@ void peer_free(struct peer *peer)
     }
     if (peer->letters != NULL)
         event_free(peer->letters);
-    mailbox_free(peer->mailbox);
+    queue_free(peer->mailbox);
     explicit_bzero(&peer->key, sizeof peer->key);
     free(peer);
 }
@@ -308,5 +320,6 @@ void peer_free(struct peer *peer)
 void peer_counters(const struct peer *peer, struct peer_counters *out)
 {
     *out = peer->counters;
-    out->dropped = mailbox_dropped(peer->mailbox);
+    out->dropped =
+        queue_refused(peer->mailbox) + atomic_load_explicit(&peer->oversized, memory_order_relaxed);
 }

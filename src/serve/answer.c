@@ -179,6 +179,11 @@ struct answer_result answer(const struct answer_env *env, const uint8_t *msg, si
         result.qtype = query.type;
     }
     respond(env, &query, parsed, &reply, &outcome, &result);
+    if (outcome.reason == ANSWER_ASK) {
+        result.reason = ANSWER_ASK;
+        result.gated = false;
+        return result;
+    }
     write_header(&reply, msg, flags, outcome.rcode, query.has_question);
     result.len = reply.pos;
     result.rcode = outcome.rcode;

@@ -235,6 +235,43 @@ static bool answer_computed(struct chain *chain, const struct zone_computed *com
     return alias && follow(chain, at);
 }
 
+/* --- names that need Consul first (ask.h) ------------------------------------------------------------- */
+
+/* Not even the part of the answer that is known is given: a resolver would take it for the whole. */
+static enum dns_rcode not_known(struct chain *chain, enum ask_outcome outcome)
+{
+    struct permit *permit = chain->permit;
+    struct reply *reply = chain->reply;
+    reply->pos = DNS_HEADER_LEN + chain->query->question_len;
+    reply->answers = reply->authority = reply->additional = 0;
+    reply->authoritative = reply->truncated = false;
+    permit->gated = false;
+    permit->reason = outcome == ASK_LATE      ? ANSWER_ASK_LATE
+                     : outcome == ASK_REFUSED ? ANSWER_ASK_REFUSED
+                                              : ANSWER_ASK_FAILED;
+    reply_note(&permit->note, DNS_EDE_NOT_READY,
+               outcome == ASK_LATE      ? "Consul did not answer in time"
+               : outcome == ASK_REFUSED ? "too many questions wait for Consul"
+                                        : "Consul could not be asked");
+    return DNS_SERVFAIL;
+}
+
+static void need_consul(struct chain *chain, const struct zone_computed *missed, enum dns_rcode *rcode)
+{
+    const struct answer_env *env = chain->env;
+    struct ask_question question = {.kind = missed->ask, .name_len = (uint8_t)missed->len};
+    memcpy(question.name, missed->data, missed->len);
+    if (env->asked && ask_question_equal(&env->asked->question, &question)) {
+        *rcode = env->asked->outcome == ASK_ABSENT ? negative(chain, DNS_NXDOMAIN)
+                                                   : not_known(chain, env->asked->outcome);
+    } else if (!env->question) {
+        *rcode = not_known(chain, ASK_FAILED);
+    } else {
+        *env->question = question;
+        chain->permit->reason = ANSWER_ASK;
+    }
+}
+
 /* One name of the chain. Returns whether an alias leads on; else *rcode is the reply's. */
 static bool step(struct chain *chain, enum dns_rcode *rcode)
 {
@@ -256,7 +293,12 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
                answer_owner(chain, owner);
     struct zone_computed computed;
     bool exists = found.exists || found.wildcard_exists;
-    if (!exists && zone_miss(chain->zone, chain->name, &computed))
+    int missed = exists ? 0 : zone_miss(chain->zone, chain->name, &computed);
+    if (missed == ZONE_ASK) {
+        need_consul(chain, &computed, rcode);
+        return false;
+    }
+    if (missed)
         return answer_computed(chain, &computed);
     if (!exists && !may_use(chain, computed.origin, rcode))
         return false;

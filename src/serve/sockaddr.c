@@ -144,3 +144,28 @@ int sockaddr_is_wildcard(const struct sockaddr_storage *address)
         return as_v4(address)->sin_addr.s_addr == htonl(INADDR_ANY);
     return address->ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&as_v6(address)->sin6_addr);
 }
+
+bool return_path_set(struct return_path *path, int fd, const struct msghdr *header)
+{
+    if (header->msg_namelen > sizeof path->address || header->msg_controllen > sizeof path->control)
+        return false;
+    path->fd = fd;
+    path->address_len = header->msg_namelen;
+    path->control_len = header->msg_controllen;
+    memcpy(&path->address, header->msg_name, header->msg_namelen);
+    if (header->msg_controllen > 0)
+        memcpy(path->control, header->msg_control, header->msg_controllen);
+    return true;
+}
+
+int return_path_send(const struct return_path *path, const void *message, size_t len)
+{
+    struct iovec at = {(void *)(uintptr_t)message, len};
+    struct msghdr header = {.msg_name = (void *)(uintptr_t)&path->address,
+                            .msg_namelen = path->address_len,
+                            .msg_iov = &at,
+                            .msg_iovlen = 1,
+                            .msg_control = path->control_len > 0 ? (void *)(uintptr_t)path->control : NULL,
+                            .msg_controllen = path->control_len};
+    return sendmsg(path->fd, &header, MSG_DONTWAIT) < 0 ? -1 : 0;
+}

@@ -1,6 +1,6 @@
 /* TCP connections (RFC 7766): any number of queries in flight, answered as they come; half-closed clients get
  * their answers; nobody holds a place for nothing. */
-#include "tcp.h"
+#include "parked.h"
 
 #include "lictor/dns.h"
 #include "lictor/xalloc.h"
@@ -43,6 +43,7 @@ void tcp_close(struct worker *worker, struct connection *c, enum server_stat rea
     struct tcp *tcp = worker->tcp;
     if (c->source.fd < 0)
         return;
+    parked_forget(worker, c);
     close(c->source.fd); /* epoll forgets it by itself */
     c->source.fd = -1;
     TAILQ_REMOVE(c->list, c, link);
@@ -215,7 +216,7 @@ static void close_satisfied(struct worker *worker, struct connection_list *list)
     struct connection *c, *following;
     for (c = TAILQ_FIRST(list); c; c = following) {
         following = TAILQ_NEXT(c, link);
-        if (tcp_unsent(c) == 0)
+        if (tcp_unsent(c) == 0 && c->parked == 0)
             tcp_close(worker, c, SERVER_TCP_CLOSED_SHUTDOWN);
     }
 }

@@ -28,6 +28,7 @@ struct connection {
     struct connection_list *list; /* the one it is in */
     nstime active_at;             /* opened, last whole query, or last progress in reading its replies */
     enum transport transport;
+    unsigned parked; /* its messages that wait (parked.h) */
     bool inspect;
     bool ended;        /* the client has sent all it wanted to */
     bool gated;        /* out may hold replies that need the right to answer */
@@ -66,5 +67,7 @@ static inline size_t tcp_unsent(const struct connection *c)
 void tcp_progress(struct worker *worker, struct connection *c);
 /* tcp.c: closes and counts; the memory lives until the end of the turn. */
 void tcp_close(struct worker *worker, struct connection *c, enum server_stat reason);
+/* tcp_stream.c: the reply to a message that waited stands at gather + 2. len 0: there is none. */
+void tcp_reply(struct worker *worker, struct connection *c, size_t len, bool gated);
 /* tcp_stream.c: the socket can be read or written. */
 void tcp_ready(struct worker *worker, struct source *source, uint32_t events);

@@ -1,6 +1,6 @@
 /* What passes over one TCP connection: queries with a length before each (RFC 1035 section 4.2.2), in any
  * portions, and their replies. Functions return false once the connection is closed. */
-#include "tcp.h"
+#include "parked.h"
 
 #include "lictor/dns.h"
 #include "lictor/xalloc.h"
@@ -123,6 +123,12 @@ static bool answer_all(struct worker *worker, struct connection *c, const uint8_
             break;
         uint8_t *reply = gather + gathered;
         struct answer_result result = answer(&env, data + pos + 2, query_len, reply + 2, ANSWER_TCP_MAX);
+        struct ask_answer asked;
+        if (result.reason == ANSWER_ASK && !parked_tcp(worker, c, data + pos + 2, query_len, &asked)) {
+            env.asked = &asked;
+            result = answer(&env, data + pos + 2, query_len, reply + 2, ANSWER_TCP_MAX);
+            env.asked = NULL;
+        }
         worker_count(worker, c->transport, &result, 1);
         pos += 2 + query_len;
         queries++;
@@ -223,6 +229,15 @@ static void set_interest(struct worker *worker, struct connection *c)
               &(struct epoll_event){.events = interest, .data.ptr = &c->source});
 }
 
+static void go_on(struct worker *worker, struct connection *c)
+{
+    /* What is left in c->in then will never be a whole query. */
+    if (c->ended && tcp_unsent(c) == 0 && c->parked == 0)
+        tcp_close(worker, c, SERVER_TCP_CLOSED_CLIENT);
+    else
+        set_interest(worker, c);
+}
+
 void tcp_ready(struct worker *worker, struct source *source, uint32_t events)
 {
     struct connection *c = (struct connection *)source;
@@ -237,9 +252,18 @@ void tcp_ready(struct worker *worker, struct source *source, uint32_t events)
     if (events & (EPOLLIN | EPOLLHUP) && !c->ended && !read_some(worker, c))
         return;
     rcu_quiescent(worker->rcu);
-    /* What is left in c->in then will never be a whole query. */
-    if (c->ended && tcp_unsent(c) == 0)
-        tcp_close(worker, c, SERVER_TCP_CLOSED_CLIENT);
-    else
-        set_interest(worker, c);
+    go_on(worker, c);
+}
+
+/* Replies to messages that waited may come after those to later ones (RFC 7766 section 6.2.1.1). */
+void tcp_reply(struct worker *worker, struct connection *c, size_t len, bool gated)
+{
+    uint8_t *prefix = worker->tcp->gather;
+    prefix[0] = (uint8_t)(len >> 8);
+    prefix[1] = (uint8_t)len;
+    if (push(worker, c, len > 0 ? 2 + len : 0, gated)) {
+        if (tcp_unsent(c) == 0)
+            tcp_progress(worker, c);
+        go_on(worker, c);
+    }
 }

@@ -1,6 +1,6 @@
 /* UDP: whole batches in, answered in place, whole batches out. System calls are what an answer costs, so
  * their number is what matters here: two a batch under load. */
-#include "worker.h"
+#include "parked.h"
 
 #include "lictor/xalloc.h"
 
@@ -80,6 +80,19 @@ static void answer_one(struct worker *worker, struct answer_env *env, size_t i)
     struct udp *udp = worker->udp;
     env->inspect = worker_may_inspect(worker, &udp->peer[i]);
     udp->result[i] = answer(env, udp->query[i], udp->in[i].msg_len, udp->reply[i], REPLY_MAX);
+}
+
+/* The message waits; or, if too many do, that is the answer. */
+static void park(struct worker *worker, const struct udp_socket *socket, struct answer_env *env, size_t i)
+{
+    struct udp *udp = worker->udp;
+    struct ask_answer asked;
+    if (parked_udp(worker, &udp->in[i].msg_hdr, socket->source.fd, socket->transport, udp->query[i],
+                   udp->in[i].msg_len, &asked))
+        return;
+    env->asked = &asked;
+    answer_one(worker, env, i);
+    env->asked = NULL;
 }
 
 /* Answers made by a right that went before they could be sent are made again without it. */
@@ -179,6 +192,8 @@ static size_t batch(struct worker *worker, struct udp_socket *socket)
             pass_on(worker, socket->source.fd, i);
         else
             answer_one(worker, &env, i);
+        if (udp->result[i].reason == ANSWER_ASK)
+            park(worker, socket, &env, i);
     }
     recall_gated(worker, &env, count);
     unsigned replies = collect(udp, count);
@@ -247,6 +262,7 @@ void udp_stop(struct worker *worker)
     struct udp *udp = worker->udp;
     for (size_t i = 0; i < udp->socket_count; i++) {
         ready(worker, &udp->sockets[i].source, EPOLLIN);
+        parked_stop(worker);
         worker_close_listen(&udp->sockets[i].source.fd, &worker->config->listens[i].udp[worker->index]);
     }
 }

@@ -1,5 +1,5 @@
 /* A worker's loop, and what UDP and TCP share: the surroundings of a query and its counters. */
-#include "worker.h"
+#include "parked.h"
 
 #include "lictor/dns.h"
 #include "lictor/log.h"
@@ -24,6 +24,7 @@ void worker_env(struct worker *worker, bool tcp, struct answer_env *env)
         .now = clock_boot(),
         .tcp = tcp,
         .udp_max = worker->config->udp_max,
+        .question = worker->question,
     };
 }
 
@@ -92,6 +93,10 @@ static enum server_stat reason_stat(enum answer_reason reason)
         [ANSWER_EXPIRED] = SERVER_REFUSED_EXPIRED,
         [ANSWER_PROHIBITED] = SERVER_REFUSED_PROHIBITED,
         [ANSWER_STALE] = SERVER_ANSWERS_STALE,
+        [ANSWER_ASK] = SERVER_PARKED_ALL,
+        [ANSWER_ASK_FAILED] = SERVER_REFUSED_ASK_FAILED,
+        [ANSWER_ASK_LATE] = SERVER_REFUSED_ASK_LATE,
+        [ANSWER_ASK_REFUSED] = SERVER_REFUSED_ASK_REFUSED,
         [ANSWER_PEER] = SERVER_PEER_MESSAGES,
         [ANSWER_PEER_FULL] = SERVER_DROPS_PEER,
     };
@@ -105,6 +110,15 @@ static void count_zone(const struct zone *zone, uint64_t queries)
         atomic_fetch_add_explicit(&zone_state(zone)->queries, queries, memory_order_relaxed);
 }
 
+void worker_count_outcome(struct worker *worker, const struct answer_result *result)
+{
+    stat_add(worker, reason_stat(result->reason), 1);
+    if (result->len)
+        stat_add(worker, rcode_stat(result->rcode), 1);
+    if (result->truncated)
+        stat_add(worker, SERVER_TRUNCATED, 1);
+}
+
 void worker_count(struct worker *worker, enum transport transport, const struct answer_result *results,
                   size_t count)
 {
@@ -113,13 +127,9 @@ void worker_count(struct worker *worker, enum transport transport, const struct 
     stat_add(worker, (enum server_stat)(SERVER_QUERIES_UDP4 + transport), count);
     for (size_t i = 0; i < count; i++) {
         const struct answer_result *result = &results[i];
-        stat_add(worker, reason_stat(result->reason), 1);
+        worker_count_outcome(worker, result);
         if (result->qtype)
             stat_add(worker, type_stat(result->qtype), 1);
-        if (result->len)
-            stat_add(worker, rcode_stat(result->rcode), 1);
-        if (result->truncated)
-            stat_add(worker, SERVER_TRUNCATED, 1);
         /* A zone's counter is shared by all workers: a run of queries to one zone touches it once. */
         if (result->zone != zone) {
             count_zone(zone, of_zone);
@@ -157,7 +167,12 @@ int worker_open(struct worker *worker, const struct server_config *config, unsig
         return err_set(err, "cannot create a worker's event loop: %s", strerror(errno));
     worker->udp = udp_new(worker, err);
     worker->tcp = worker->udp ? tcp_new(worker, err) : NULL;
-    return worker->tcp ? 0 : -1;
+    if (!worker->tcp)
+        return -1;
+    if (config->desk && !(worker->parked = parked_new(worker, err)))
+        return -1;
+    worker->question = parked_question(worker->parked);
+    return 0;
 }
 
 void worker_close(struct worker *worker)
@@ -165,10 +180,17 @@ void worker_close(struct worker *worker)
     if (worker->tcp)
         tcp_free(worker);
     udp_free(worker->udp);
+    parked_free(worker->parked);
     if (worker->wake.fd >= 0)
         close(worker->wake.fd);
     if (worker->epoll >= 0)
         close(worker->epoll);
+}
+
+static nstime tidy(struct worker *worker)
+{
+    nstime parked = parked_tidy(worker), tcp = tcp_tidy(worker);
+    return parked < tcp ? parked : tcp;
 }
 
 /* Waits and handles what came. No pointer of the snapshot is held while it sleeps. */
@@ -192,15 +214,15 @@ void *worker_run(void *arg)
     struct worker *worker = arg;
     worker->rcu = rcu_register();
     while (!atomic_load_explicit(&worker->stop, memory_order_acquire))
-        turn(worker, tcp_tidy(worker));
+        turn(worker, tidy(worker));
 
     nstime end = clock_boot() + DRAIN_TIME, now;
     rcu_online(worker->rcu);
     udp_stop(worker);
     rcu_offline(worker->rcu);
     while (tcp_stop(worker) > 0 && (now = clock_boot()) < end) {
-        tcp_tidy(worker);
-        turn(worker, end - now);
+        nstime next = tidy(worker);
+        turn(worker, next < end - now ? next : end - now);
     }
     rcu_unregister(worker->rcu);
     return NULL;

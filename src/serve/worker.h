@@ -14,6 +14,7 @@
 #define SERVER_UDP_SAFE 1232
 
 struct worker;
+struct parked_table;
 
 /* Something the loop waits for. First member of what it stands for. */
 struct source {
@@ -36,6 +37,8 @@ struct worker {
     struct rng rng;
     struct udp *udp;
     struct tcp *tcp;
+    struct parked_table *parked;   /* NULL: no desk */
+    struct ask_question *question; /* where answer() puts the one to be asked; NULL likewise */
 };
 
 /* Adds to a counter. A plain load and store: no other thread writes it. */
@@ -55,6 +58,8 @@ bool worker_right_gone(const struct worker *worker, nstime now);
 /* Counts queries and what became of them. */
 void worker_count(struct worker *worker, enum transport transport, const struct answer_result *results,
                   size_t count);
+/* What became of a query that was counted as ANSWER_ASK before. */
+void worker_count_outcome(struct worker *worker, const struct answer_result *result);
 
 /* Creates the worker's loop around the sockets of index. -1 with err: nothing to clean but worker_close. */
 int worker_open(struct worker *worker, const struct server_config *config, unsigned index, struct err *err);

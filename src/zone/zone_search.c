@@ -113,8 +113,7 @@ uint8_t zone_owner_origin(const struct zone_owner *owner)
 int zone_miss(const struct zone *zone, const uint8_t *lower_qname, struct zone_computed *out)
 {
     out->origin = 0;
-    if (!zone->miss || !zone->miss(zone->miss_arg, lower_qname, out))
-        return 0;
-    assert(out->len <= sizeof out->data);
-    return 1;
+    int found = zone->miss ? zone->miss(zone->miss_arg, lower_qname, out) : 0;
+    assert(!found || out->len <= sizeof out->data);
+    return found;
 }
