@@ -74,6 +74,7 @@ struct piece_window {
     uint32_t want;  /* records of a full answer; count < want: it did not fit, TC */
     uint32_t count; /* records copied */
     uint32_t start; /* the first one's number */
+    bool limited;   /* `most` made it less than an answer takes */
     size_t len;     /* octets copied */
 };
 

@@ -49,6 +49,16 @@ struct zone_origins {
     struct zone_origin at[ZONE_ORIGINS_MAX];
 };
 
+/* How a zone is answered where that is a matter of choice: `compat = "consul"` and Consul's dns_config. All
+ * zero: as the RFCs would have it. Of a zone for good, not of a version. */
+struct zone_manner {
+    uint16_t small_answers; /* most records of one RRset in a UDP reply of at most 512 octets; 0: what fits */
+    bool no_tc;             /* a reply that has some of its answer, not all of it, does not say so */
+    bool no_empty_names;    /* NXDOMAIN at empty non-terminals (RFC 8020 would have NODATA) */
+    bool whole_any;         /* ANY: all addresses and texts of the name, not one RRset (RFC 8482) */
+    bool texts;             /* TXT beside addresses, in the additional section, also of SRV targets */
+};
+
 /* A name that is not in the zone and is no wildcard's: a zone may have names that are computed
  * (`0a000001.addr.dc1.consul.`). Fills out->data with ONE record's RDATA and its type and TTL, without
  * allocation. Returns 1 if the name exists and has a record (of whatever type: the engine makes NODATA of a
@@ -82,6 +92,7 @@ enum zone_kind zone_kind(const struct zone *zone);
 struct zone_state *zone_state(const struct zone *zone);
 /* NULL for 0 and in a zone without origins. */
 const struct zone_origin *zone_origin(const struct zone *zone, uint8_t number);
+const struct zone_manner *zone_manner(const struct zone *zone);
 uint32_t zone_serial(const struct zone *zone);     /* of its SOA; 0 without one */
 uint32_t zone_soa_expire(const struct zone *zone); /* seconds; 0 without a SOA */
 size_t zone_names(const struct zone *zone);        /* names that own records */
@@ -134,6 +145,8 @@ struct zone_edit *zone_edit_new(const uint8_t *apex, enum zone_kind kind, struct
                                 zone_miss_fn *miss, const void *miss_arg);
 /* For this version and those made of it. Outlives them. */
 void zone_edit_set_origins(struct zone_edit *edit, const struct zone_origins *origins);
+/* For this version and those made of it. */
+void zone_edit_set_manner(struct zone_edit *edit, const struct zone_manner *manner);
 /* The next version of base; base keeps serving and is not changed. */
 struct zone_edit *zone_edit_begin(const struct zone *base);
 /* Sets the RRset of owner (any case; at or below the apex) and the piece's type, replacing one that is there.

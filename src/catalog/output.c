@@ -14,6 +14,19 @@ uint32_t ttl_seconds(nstime ttl)
     return seconds < 0 ? 0 : seconds > INT32_MAX ? INT32_MAX : (uint32_t)seconds; /* RFC 2181 section 8 */
 }
 
+/* Where Consul's choices differ from ours, and the operator has one. */
+static struct zone_manner manner_of(const struct config_services *config)
+{
+    return (struct zone_manner){
+        .small_answers =
+            (uint16_t)(config->udp_answer_limit > UINT16_MAX ? UINT16_MAX : config->udp_answer_limit),
+        .no_tc = !config->enable_truncate,
+        .no_empty_names = config->compat_consul,
+        .whole_any = config->compat_consul,
+        .texts = config->node_meta_txt,
+    };
+}
+
 static void start_zone(struct catalog *catalog, struct zone_out *out, const uint8_t *apex)
 {
     uint32_t serial = out->serial;
@@ -22,6 +35,8 @@ static void start_zone(struct catalog *catalog, struct zone_out *out, const uint
     out->edit =
         zone_edit_new(out->apex, ZONE_CATALOG, catalog->state, computed_miss, computed_new(catalog, out));
     zone_edit_set_origins(out->edit, catalog->origins);
+    struct zone_manner manner = manner_of(&catalog->config);
+    zone_edit_set_manner(out->edit, &manner);
     out->changed = true;
 }
 

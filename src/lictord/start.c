@@ -22,6 +22,8 @@
 #define ELECTION_CONNECTIONS 16
 /* How often what changed is saved, and what could not be saved is tried again. */
 #define SAVE_INTERVAL (10 * NS_PER_S)
+/* EDNS sizes that `compat = "consul"` honours, fragments or not, as Consul does. */
+#define UDP_MAX_CONSUL 4096
 
 /* --- signals and time --------------------------------------------------------------------------------- */
 
@@ -146,6 +148,7 @@ static int start_server(struct daemon *daemon, struct server_listen *listens, st
         .inspect_from = inspect_from,
         .desk = daemon->desk,
         .peer = role_peer(daemon->role),
+        .udp_max = daemon->config->services.compat_consul ? UDP_MAX_CONSUL : 0,
     };
     daemon->server = server_new(&config, err);
     return daemon->server ? server_start(daemon->server, err) : -1;

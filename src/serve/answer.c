@@ -92,6 +92,9 @@ static void answer_zone(const struct answer_env *env, const struct query *query,
     if (!permit.rcode) {
         reply_set_aside(reply, query, &permit.note, snapshot_text(env->snapshot)->node);
         permit.rcode = lookup(env, query, zone, &permit, reply);
+        /* Without any record it would look like NODATA. */
+        if (reply->answers && zone_manner(zone)->no_tc)
+            reply->truncated = false;
         result->gated = permit.gated;
     }
     outcome->rcode = (uint16_t)permit.rcode;

@@ -15,6 +15,7 @@ struct chain {
     struct reply *reply;
     size_t seen[ALIASES_MAX + 1]; /* where in the reply the names passed so far stand, the present one last */
     unsigned aliases;
+    uint32_t most;               /* records of one RRset, by the zone's manner; 0: no limit */
     size_t len;                  /* of name */
     uint8_t name[NAME_MAX_WIRE]; /* lower case */
 };
@@ -89,6 +90,12 @@ static enum dns_rcode negative(struct chain *chain, enum dns_rcode rcode)
 
 /* --- aliases ---------------------------------------------------------------------------------------- */
 
+static void enter(struct chain *chain, const struct zone *zone)
+{
+    chain->zone = zone;
+    chain->most = !chain->env->tcp && chain->reply->max <= DNS_UDP_MIN ? zone_manner(zone)->small_answers : 0;
+}
+
 /* Goes on with the name that stands at out[at]. False: it has been passed, the chain is long enough, or the
  * name is not ours to answer; what has been written is the answer (RFC 1034 section 4.3.2 step 3a). */
 static bool follow(struct chain *chain, size_t at)
@@ -117,7 +124,7 @@ static bool follow(struct chain *chain, size_t at)
     }
     chain->permit->gated |= permit.gated;
     chain->reply->cap_ttl = permit.stale;
-    chain->zone = zone;
+    enter(chain, zone);
     return true;
 }
 
@@ -163,15 +170,20 @@ static bool follow_dname(struct chain *chain, const struct zone_found *found, en
 
 /* --- positive answers ------------------------------------------------------------------------------- */
 
-static void positive(struct chain *chain, const struct piece *piece, uint32_t most)
+/* Returns where the records end, or 0 if not all of them fitted. */
+static size_t positive(struct chain *chain, const struct piece *piece)
 {
     struct reply *reply = chain->reply;
     struct piece_window window;
     size_t at = reply->pos;
+    /* RFC 8482 section 7: all signatures would amplify like ANY. */
+    uint32_t most = piece_type(piece) == DNS_RRSIG ? 1 : chain->most;
     if (!reply_rrset(reply, &reply->answers, piece, chain->env->rng, name_at(chain), most, &window)) {
         reply->truncated = true;
-        return;
+        return 0;
     }
+    reply->truncated |= window.limited && chain->most;
+    size_t end = reply->pos;
     if (piece_has_extra(piece)) {
         size_t from = reply->pos;
         reply->pos = piece_copy_extra(piece, &window, reply->out, at, from, reply->limit, &reply->additional);
@@ -180,6 +192,32 @@ static void positive(struct chain *chain, const struct piece *piece, uint32_t mo
     } else if (dns_rdata_target(piece_type(piece)) >= 0) {
         more_addresses(reply, chain->env->rng, chain->zone, piece_type(piece), at);
     }
+    return end;
+}
+
+/* Consul's ANY: the addresses of the name, and its texts. An alias, and what has none of these, is as usual.
+ */
+static bool answer_all(struct chain *chain, const struct zone_owner *owner)
+{
+    static const uint16_t types[] = {DNS_A, DNS_AAAA, DNS_TXT};
+    bool any = false;
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        const struct piece *piece = zone_owner_get(owner, types[i]);
+        if (piece)
+            positive(chain, piece);
+        any |= piece != NULL;
+    }
+    return any;
+}
+
+/* Metadata beside the addresses it belongs to: what is left of the room, since addresses come first. */
+static void add_texts(struct chain *chain, const struct zone_owner *owner, uint16_t type, size_t from,
+                      size_t end)
+{
+    if (type == DNS_A || type == DNS_AAAA)
+        more_text(chain->reply, chain->env->rng, owner, name_at(chain));
+    else if (type == DNS_SRV)
+        more_target_texts(chain->reply, chain->env->rng, chain->zone, from, end);
 }
 
 /* One RRset stands for ANY (RFC 8482 section 4.1): an alias if the name is one; signatures only if nothing
@@ -199,14 +237,18 @@ static const struct piece *any_of(const struct zone_owner *owner)
 static bool answer_owner(struct chain *chain, const struct zone_owner *owner)
 {
     uint16_t type = chain->query->type;
+    const struct zone_manner *manner = zone_manner(chain->zone);
     if (type == DNS_ANY) {
-        positive(chain, any_of(owner), 0);
+        if (!manner->whole_any || !answer_all(chain, owner))
+            positive(chain, any_of(owner));
         return false;
     }
     const struct piece *piece = zone_owner_get(owner, type);
     if (piece) {
-        positive(chain, piece,
-                 type == DNS_RRSIG ? 1 : 0); /* RFC 8482 section 7: all would amplify like ANY */
+        size_t from = chain->reply->pos;
+        size_t end = positive(chain, piece);
+        if (manner->texts && end)
+            add_texts(chain, owner, type, from, end);
         return false;
     }
     piece = zone_owner_get(owner, DNS_CNAME);
@@ -216,13 +258,23 @@ static bool answer_owner(struct chain *chain, const struct zone_owner *owner)
     return false;
 }
 
-/* A name that the zone computes. Returns whether an alias leads on. */
-static bool answer_computed(struct chain *chain, const struct zone_computed *computed)
+/* A name that is there without any records: NODATA (RFC 8020), or what Consul says. */
+static enum dns_rcode empty_name(struct chain *chain)
+{
+    return negative(chain, zone_manner(chain->zone)->no_empty_names ? DNS_NXDOMAIN : DNS_NOERROR);
+}
+
+/* A name that the zone computes. Returns whether an alias leads on; else *rcode is the reply's. */
+static bool answer_computed(struct chain *chain, const struct zone_computed *computed, enum dns_rcode *rcode)
 {
     struct reply *reply = chain->reply;
     uint16_t type = chain->query->type;
+    if (!computed->type) {
+        *rcode = empty_name(chain);
+        return false;
+    }
     bool alias = computed->type == DNS_CNAME && type != DNS_CNAME && type != DNS_ANY;
-    if (!computed->type || (computed->type != type && type != DNS_ANY && !alias)) {
+    if (computed->type != type && type != DNS_ANY && !alias) {
         negative(chain, DNS_NOERROR);
         return false;
     }
@@ -299,11 +351,11 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
         return false;
     }
     if (missed)
-        return answer_computed(chain, &computed);
+        return answer_computed(chain, &computed, rcode);
     if (!exists && !may_use(chain, computed.origin, rcode))
         return false;
     /* An empty non-terminal exists (RFC 8020, RFC 4592 section 2.2.2), be it a wildcard. */
-    *rcode = negative(chain, exists ? DNS_NOERROR : DNS_NXDOMAIN);
+    *rcode = exists ? empty_name(chain) : negative(chain, DNS_NXDOMAIN);
     return false;
 }
 
@@ -314,9 +366,9 @@ enum dns_rcode lookup(const struct answer_env *env, const struct query *query, c
     enum dns_rcode rcode = DNS_NOERROR;
     chain.env = env;
     chain.query = query;
-    chain.zone = zone;
     chain.permit = permit;
     chain.reply = reply;
+    enter(&chain, zone);
     chain.seen[0] = DNS_HEADER_LEN;
     chain.aliases = 0;
     chain.len = query->name_len;

@@ -7,14 +7,14 @@
 
 enum added { ADDED, NOTHING_KNOWN, NO_ROOM };
 
-/* The addresses of one target, whole or not at all. */
-static enum added add_target(struct reply *reply, struct rng *rng, const struct zone_owner *owner,
-                             size_t name_at)
+/* Two RRsets of a name (either may be NULL), whole or not at all. */
+static enum added add_whole(struct reply *reply, struct rng *rng, const struct piece *first,
+                            const struct piece *second, size_t name_at)
 {
-    const struct piece *pieces[2] = {zone_owner_get(owner, DNS_A), zone_owner_get(owner, DNS_AAAA)};
+    const struct piece *pieces[2] = {first, second};
     size_t start = reply->pos;
     unsigned count = reply->additional;
-    if (!pieces[0] && !pieces[1])
+    if (!first && !second)
         return NOTHING_KNOWN;
     for (unsigned i = 0; i < 2; i++) {
         struct piece_window window;
@@ -25,6 +25,18 @@ static enum added add_target(struct reply *reply, struct rng *rng, const struct 
         return NO_ROOM;
     }
     return ADDED;
+}
+
+static enum added add_target(struct reply *reply, struct rng *rng, const struct zone_owner *owner,
+                             size_t name_at)
+{
+    return add_whole(reply, rng, zone_owner_get(owner, DNS_A), zone_owner_get(owner, DNS_AAAA), name_at);
+}
+
+void more_text(struct reply *reply, struct rng *rng, const struct zone_owner *owner, size_t name_at)
+{
+    if (name_at <= 0x3fff)
+        add_whole(reply, rng, zone_owner_get(owner, DNS_TXT), NULL, name_at);
 }
 
 /* What answers for a name in this zone, or NULL. glue: also what lies below a cut. */
@@ -41,11 +53,15 @@ static const struct zone_owner *find_target(const struct zone *zone, const uint8
     return found.exact ? found.exact : found.wildcard;
 }
 
-void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type, size_t from)
+typedef void add_fn(struct reply *reply, struct rng *rng, const struct zone_owner *owner, size_t name_at);
+
+/* Calls add once for each target, known to this zone, of the records at out[from..end). */
+static void each_target(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type,
+                        size_t from, size_t end, add_fn *add)
 {
     size_t known[TARGETS_MAX]; /* where their names stand */
     unsigned count = 0;
-    size_t name_at = 12 + (size_t)dns_rdata_target(type), end = reply->pos;
+    size_t name_at = 12 + (size_t)dns_rdata_target(type);
     for (; from < end && from + name_at <= 0x3fff; from += 12 + (size_t)get16(reply->out + from + 10)) {
         const uint8_t *target = reply->out + from + name_at;
         bool again = false;
@@ -57,8 +73,24 @@ void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zon
             continue;
         if (count < TARGETS_MAX)
             known[count++] = from + name_at;
-        add_target(reply, rng, owner, from + name_at);
+        add(reply, rng, owner, from + name_at);
     }
+}
+
+static void add_addresses(struct reply *reply, struct rng *rng, const struct zone_owner *owner,
+                          size_t name_at)
+{
+    add_target(reply, rng, owner, name_at);
+}
+
+void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type, size_t from)
+{
+    each_target(reply, rng, zone, type, from, reply->pos, add_addresses);
+}
+
+void more_target_texts(struct reply *reply, struct rng *rng, const struct zone *zone, size_t from, size_t end)
+{
+    each_target(reply, rng, zone, DNS_SRV, from, end, more_text);
 }
 
 /* Glue for the name servers at out[from..end): in_domain: those below the cut itself, without which it cannot

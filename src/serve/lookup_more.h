@@ -8,6 +8,12 @@
 void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type,
                     size_t from);
 
+/* Adds the TXT RRset of a name that stands at out[name_at], whole or not at all. */
+void more_text(struct reply *reply, struct rng *rng, const struct zone_owner *owner, size_t name_at);
+/* The same for the targets of the SRV records at out[from..end). */
+void more_target_texts(struct reply *reply, struct rng *rng, const struct zone *zone, size_t from,
+                       size_t end);
+
 /* The NS of a zone cut, whose name stands at out[cut_at], and its glue. */
 void more_referral(struct reply *reply, struct rng *rng, const struct zone *zone,
                    const struct zone_owner *cut, size_t cut_at);

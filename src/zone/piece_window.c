@@ -78,7 +78,8 @@ static void copy_ordered(const struct piece *piece, struct rng *rng, uint8_t *ou
 void piece_copy(const struct piece *piece, struct rng *rng, uint32_t most, uint8_t *out, size_t room,
                 struct piece_window *window)
 {
-    window->want = most && most < piece->take ? most : piece->take;
+    window->limited = most && most < piece->take;
+    window->want = window->limited ? most : piece->take;
     if (piece->count == 1) {
         bool fits = piece->stride <= room;
         window->start = 0;

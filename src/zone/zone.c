@@ -68,6 +68,11 @@ const struct zone_origin *zone_origin(const struct zone *zone, uint8_t number)
     return &zone->origins->at[number];
 }
 
+const struct zone_manner *zone_manner(const struct zone *zone)
+{
+    return &zone->manner;
+}
+
 const struct piece *zone_soa(const struct zone *zone)
 {
     return zone->soa;

@@ -9,6 +9,7 @@ struct zone {
     _Atomic uint32_t refs;
     enum zone_kind kind;
     struct zone_state *state;
+    struct zone_manner manner;
     const struct zone_origins *origins;
     zone_miss_fn *miss;
     const void *miss_arg;

@@ -38,6 +38,11 @@ void zone_edit_set_origins(struct zone_edit *edit, const struct zone_origins *or
     edit->next->origins = origins;
 }
 
+void zone_edit_set_manner(struct zone_edit *edit, const struct zone_manner *manner)
+{
+    edit->next->manner = *manner;
+}
+
 struct zone_edit *zone_edit_begin(const struct zone *base)
 {
     zone_reap();
@@ -46,6 +51,7 @@ struct zone_edit *zone_edit_begin(const struct zone *base)
     zone->trie = trie_share((struct trie *)(uintptr_t)&base->trie);
     zone->kind = base->kind;
     zone->state = base->state;
+    zone->manner = base->manner;
     zone->origins = base->origins;
     zone->miss = base->miss;
     zone->miss_arg = base->miss_arg;
