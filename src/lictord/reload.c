@@ -90,6 +90,8 @@ static void apply(struct reload *reload)
         control_set_config(daemon->control, daemon->config);
     if (daemon->watch)
         watch_configure(daemon->watch, daemon->config);
+    if (daemon->datacenters)
+        datacenters_configure(daemon->datacenters, daemon->config);
     daemon_limit_restored_view(daemon);
     if (daemon->catalog) {
         struct catalog_job *job = xmalloc(sizeof *job);
