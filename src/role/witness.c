@@ -123,6 +123,11 @@ static void attempted(struct witness *witness, int error)
         evtimer_del(witness->knock);
         event_free(witness->tcp_event);
         witness->tcp_event = NULL;
+        /* A handshake that a dying process's socket completed may leave us alone with our end: the kernel
+         * drops its side without a word. To data it answers with a reset. One octet, of a message's length,
+         * that asks nothing and is not counted. */
+        static const unsigned char octet[1] = {0};
+        (void)!send(witness->tcp, octet, sizeof octet, MSG_NOSIGNAL);
         return;
     }
     close_one(&witness->tcp, &witness->tcp_event);
