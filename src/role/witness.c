@@ -109,6 +109,7 @@ static void refused(struct witness *witness)
     bool known = witness->testimony.seen;
     if (testimony_add(&witness->testimony, SIGHTING_REFUSED, now)) {
         close_one(&witness->udp, &witness->udp_event);
+        evtimer_del(witness->knock); /* told once */
         witness->dead(witness->arg); /* frees us, maybe */
         return;
     }
