@@ -33,7 +33,24 @@ enum answer_reason {
     ANSWER_ASK_REFUSED, /* the same: too many wait */
     ANSWER_PEER,        /* between instances: given to main, which replies (peer.h); not made by answer() */
     ANSWER_PEER_FULL,   /* the same, dropped: too many wait for main */
+    ANSWER_DEFERRED,    /* not answered here: special (serve.h) does; only where env->defer asks for it */
+    ANSWER_BAD_TSIG,    /* NOTAUTH: a signature that is not right (RFC 8945) */
+    ANSWER_BUSY,        /* SERVFAIL: as many transfers as may be are under way */
     ANSWER_REASONS,
+};
+
+struct answer_env;
+struct query;
+struct reply;
+struct outcome;
+
+/* Who carries out AXFR and IXFR (xfr/). zone: the one that the name lies in, or NULL; it may be answered
+ * from. Fills reply's answer section with as many records as are to be in this message, and says in outcome
+ * what it is. */
+struct answer_transfer {
+    void (*begin)(void *arg, const struct answer_env *env, const struct query *query, const struct zone *zone,
+                  struct reply *reply, struct outcome *outcome);
+    void *arg;
 };
 
 struct answer_env {
@@ -49,6 +66,10 @@ struct answer_env {
     /* What became of the question, when the same message is answered again; NULL the first time. The outcome
      * is final: this question is not asked again, but another one may be (an alias leads on). */
     const struct ask_answer *asked;
+    bool defer;       /* give back what is signed, a transfer or NOTIFY as ANSWER_DEFERRED, without a reply */
+    uint16_t reserve; /* octets of the limit that the caller will need for a TSIG record */
+    const struct answer_transfer *transfer; /* NULL: transfers are refused */
+    const struct outcome *known;            /* what the reply says, whatever was asked; NULL: find out */
 };
 
 /* What the caller counts and logs. ANSWER_ASK: len is 0, and the caller answers the message again once it
@@ -64,7 +85,6 @@ struct answer_result {
 };
 
 /* Answers query[0..len) into out[0..out_max) (512 at least for UDP; give 65,535 for TCP). out must not
- * overlap query. AXFR, IXFR and UPDATE that concern zones of ours come back as REFUSED, EDE 18 or NOTIMP
- * here: the TCP side looks for them first. */
+ * overlap query. A signature is not looked at: where env->defer is not set, the caller has done so. */
 struct answer_result answer(const struct answer_env *env, const uint8_t *query, size_t len, uint8_t *out,
                             size_t out_max);

@@ -21,6 +21,15 @@ struct config_strings {
     size_t count;
 };
 
+struct config_notify {
+    struct sockaddr_storage address;
+    char *key; /* the name of the key that signs, as it is written; NULL: none */
+};
+struct config_notifies {
+    struct config_notify *items;
+    size_t count;
+};
+
 struct config_consul {
     bool configured; /* the block is there, or services/election need it */
     struct config_strings
@@ -75,8 +84,6 @@ struct config_service {
 #define CONFIG_SERVICE_DATACENTERS  0x80u
 
 #define CONFIG_REVERSE_MAX 256
-/* Other datacenters that are watched at once. */
-#define CONFIG_DATACENTERS_MAX 8
 
 struct config_services {
     bool enabled;
@@ -99,11 +106,12 @@ struct config_services {
     uint32_t soa_refresh, soa_retry, soa_expire; /* seconds */
     /* Most records in an answer without EDNS, or with an EDNS size of 512 and less; 0: as many as fit. */
     unsigned udp_answer_limit;
-    bool enable_truncate;              /* TC on a reply that holds less than it should */
-    bool node_meta_txt;                /* metadata of nodes in the additional section */
-    bool translate_wan;                /* other datacenters' nodes and services have their `wan` addresses */
-    struct config_strings datacenters; /* lower-case; other ones whose views are kept current, asked or not */
-    struct config_strings ns;          /* names; empty: one per advertised member */
+    bool enable_truncate;           /* TC on a reply that holds less than it should */
+    bool node_meta_txt;             /* metadata of nodes in the additional section */
+    bool translate_wan;             /* other datacenters' nodes and services have their `wan` addresses */
+    struct config_strings ns;       /* names; empty: one per advertised member */
+    struct config_strings transfer; /* as a zone's, as the next */
+    struct config_notifies notify;
 };
 
 struct config_election {
@@ -139,7 +147,8 @@ struct config_zone {
     uint8_t apex[NAME_MAX_WIRE];
     char *file; /* relative to the configuration file's folder, made absolute */
     bool store_kv;
-    struct config_strings transfer, update, notify;
+    struct config_strings transfer, update; /* "key:NAME", "192.0.2.0/24", "192.0.2.1" */
+    struct config_notifies notify;
     struct config_record *records;
     size_t record_count;
     int line;
@@ -196,6 +205,10 @@ void config_free(struct config *config);
 
 /* The key of this name in text form, or NULL. */
 const struct config_key *config_key(const struct config *config, const char *name);
+/* Fills out with name, algorithm and secret, which is read from its file if there is one. Returns 0, or -1
+ * with err. Any thread. */
+struct tsig_key;
+int config_key_read(const struct config_key *key, struct tsig_key *out, struct err *err);
 /* The TTL of a service (lower-case name) in seconds, by service_ttl's rules. */
 uint32_t config_service_ttl(const struct config_services *services, const char *name);
 /* The same of `TAG.NAME` (lower-case), if a rule with a dot in it speaks of that. */
@@ -205,7 +218,8 @@ bool config_tag_ttl(const struct config_services *services, const char *tag, con
  * block; lists are borrowed, pattern is NULL. */
 struct config_service config_service(const struct config_services *services, const char *name);
 bool config_wants_nearest(const struct config_services *services);
-/* A copy of its own of all that the struct points to, and its end. */
+/* A copy of its own of all that the struct points to but `transfer` and `notify`, which are empty in it; and
+ * its end. */
 void config_services_copy(struct config_services *out, const struct config_services *services);
 void config_services_free(struct config_services *services);
 /* What may not change in a reload, since it was used when processes, sockets and threads began: the keys

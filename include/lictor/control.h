@@ -5,7 +5,6 @@
 #include "lictor/action.h"
 #include "lictor/builder.h"
 #include "lictor/catalog.h"
-#include "lictor/datacenters.h"
 #include "lictor/role.h"
 #include "lictor/serve.h"
 #include "lictor/watch.h"
@@ -22,8 +21,7 @@ struct control_view {
     struct snapshot_slot *slot;
     struct role *role;
     struct watch *watch;
-    struct datacenters *datacenters; /* remote ones */
-    struct catalog *catalog;         /* builder thread only: through jobs */
+    struct catalog *catalog; /* builder thread only: through jobs */
     struct action_engine *actions;
     struct consul_client *watch_client, *election_client;
     unsigned connections; /* to Consul, that the clients above may have */
@@ -36,6 +34,8 @@ struct control_view {
      * [{"zone","file","serial","records","source":"file|saved|none","loaded":"time","error":".."|null}]. A
      * new reference. */
     json_t *(*zones)(void *arg);
+    /* Appends what transfers and NOTIFY count, in the Prometheus text format. */
+    void (*transfer_metrics)(void *arg, struct buf *out);
     /* Why the instance is not ready, one line each: [] when it is. A new reference. */
     json_t *(*not_ready)(void *arg);
     /* Reload: reads the configuration again; done gets NULL or the faults. */

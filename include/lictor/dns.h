@@ -75,6 +75,7 @@ enum dns_edns_option {
 };
 enum dns_ede {
     DNS_EDE_NONE = -1,
+    DNS_EDE_OTHER = 0,
     DNS_EDE_STALE_ANSWER = 3,
     DNS_EDE_NOT_READY = 14,
     DNS_EDE_PROHIBITED = 18,

@@ -19,6 +19,24 @@ struct server_listen {
     int *tcp; /* listening; likewise */
 };
 
+/* A reply of several messages, over TCP. */
+struct server_stream;
+
+/* What the query engine leaves to others (ANSWER_DEFERRED): signed queries, transfers, NOTIFY (xfr/). All is
+ * called by workers, online as readers. */
+struct server_special {
+    /* As answer(). stream: where to put it if more messages follow; NULL over UDP. */
+    struct answer_result (*answer)(void *arg, const struct answer_env *env,
+                                   const struct sockaddr_storage *client, const uint8_t *query, size_t len,
+                                   uint8_t *out, size_t out_max, struct server_stream **stream);
+    /* Writes the next message, of at most ANSWER_TCP_MAX octets, and returns its length; *more: whether
+     * others follow. 0: the stream cannot go on, and the connection is closed. */
+    size_t (*next)(struct server_stream *stream, const struct answer_env *env, uint8_t *out, bool *more);
+    /* whole: every message has left. Frees the stream. */
+    void (*end)(struct server_stream *stream, bool whole);
+    void *arg;
+};
+
 struct server_config {
     unsigned workers; /* at least 1 */
     struct server_listen *listens;
@@ -32,7 +50,8 @@ struct server_config {
     struct desk *desk;    /* for names that need Consul first (ask.h), made for as many workers; outlives the
                              server. NULL: SERVFAIL for them */
     struct peer *peer;    /* gets messages between instances; outlives the server. NULL: they are queries */
-    uint16_t udp_max;     /* our own limit for UDP replies, 512 to 4096. 0: 1232 */
+    struct server_special special; /* outlives the server; answer NULL: such queries are the engine's */
+    uint16_t udp_max;              /* our own limit for UDP replies, 512 to 4096. 0: 1232 */
 };
 
 /* Counters, summed over workers: value[SERVER_QUERIES_UDP4]... The table is stats.def. */

@@ -92,4 +92,7 @@ int tsig_sign(uint8_t *msg, size_t *len, size_t max, const struct tsig_key *key,
 int tsig_refuse(uint8_t *msg, size_t *len, size_t max, const struct tsig_key *key, const struct tsig *request,
                 enum tsig_error error, nstime now_real);
 
+/* Octets that a record signed with this key takes at most. */
+size_t tsig_size(const struct tsig_key *key);
+
 const char *tsig_error_text(enum tsig_error error);

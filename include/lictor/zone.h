@@ -29,7 +29,6 @@ struct zone_state {
     _Atomic nstime stale_from; /* from then on EDE 3 and a TTL of at most 5 s; NS_NEVER: live */
     _Atomic nstime dead_from;  /* from then on SERVFAIL, EDE 22 (SOA EXPIRE, `stale-for`); NS_NEVER: never */
     _Atomic bool held;         /* SERVFAIL, EDE 14: no content yet, or held until its file is in order */
-    _Atomic bool asked; /* of an origin: set by workers when a question was about it; who reads clears */
     /* Counters for /metrics, added to by workers with relaxed order once a batch. */
     _Atomic uint64_t queries;
 };
@@ -92,12 +91,27 @@ const uint8_t *zone_apex(const struct zone *zone); /* lower-case wire form */
 enum zone_kind zone_kind(const struct zone *zone);
 struct zone_state *zone_state(const struct zone *zone);
 /* NULL for 0 and in a zone without origins. */
-struct zone_origin *zone_origin(const struct zone *zone, uint8_t number);
+const struct zone_origin *zone_origin(const struct zone *zone, uint8_t number);
 const struct zone_manner *zone_manner(const struct zone *zone);
 uint32_t zone_serial(const struct zone *zone);     /* of its SOA; 0 without one */
 uint32_t zone_soa_expire(const struct zone *zone); /* seconds; 0 without a SOA */
 size_t zone_names(const struct zone *zone);        /* names that own records */
 size_t zone_records(const struct zone *zone);
+
+/* --- what secondaries get (RFC 5936, RFC 1995) -------------------------------------------------------- */
+
+struct history;
+
+/* The version that transfers give, or NULL while there is none: an authoritative zone's is itself; one of the
+ * catalog answers changes at once and is cut into versions at times. Valid as long as the zone. Any thread.
+ */
+const struct zone *zone_transfer(const struct zone *zone);
+/* The differences that led to this version (history.h), or NULL. Any thread. */
+const struct history *zone_history(const struct zone *zone);
+/* Before the version is published; each takes over the caller's reference and gives up the one before.
+ * NULL: none. Builder thread. */
+void zone_set_transfer(struct zone *zone, struct zone *version);
+void zone_set_history(struct zone *zone, struct history *history);
 
 /* The RRset of exactly this lower-case owner and type, or NULL. No wildcard, no cut. */
 const struct piece *zone_get(const struct zone *zone, const uint8_t *owner, uint16_t type);
@@ -106,6 +120,15 @@ const struct piece *zone_get(const struct zone *zone, const uint8_t *owner, uint
  * apex's SOA first). A non-zero result stops the walk and is returned. */
 typedef int zone_visit_fn(void *arg, const uint8_t *owner, const struct piece *piece);
 int zone_walk(const struct zone *zone, zone_visit_fn *visit, void *arg);
+
+/* The same walk with pauses, which may be as long as they like: the cursor holds a reference. One thread at
+ * a time. */
+struct zone_cursor;
+struct zone_cursor *zone_cursor_new(struct zone *zone);
+/* The next RRset in canonical order of owners and ascending types (the SOA in its place among them), or NULL
+ * at the end. *owner and the piece are valid until zone_cursor_free. */
+const struct piece *zone_cursor_next(struct zone_cursor *cursor, const uint8_t **owner);
+void zone_cursor_free(struct zone_cursor *cursor); /* NULL is allowed */
 
 /* --- what the query engine asks (workers; in a read section) ------------------------------------------ */
 
@@ -145,7 +168,7 @@ int zone_miss(const struct zone *zone, const uint8_t *lower_qname, struct zone_c
 struct zone_edit *zone_edit_new(const uint8_t *apex, enum zone_kind kind, struct zone_state *state,
                                 zone_miss_fn *miss, const void *miss_arg);
 /* For this version and those made of it. Outlives them. */
-void zone_edit_set_origins(struct zone_edit *edit, struct zone_origins *origins);
+void zone_edit_set_origins(struct zone_edit *edit, const struct zone_origins *origins);
 /* For this version and those made of it. */
 void zone_edit_set_manner(struct zone_edit *edit, const struct zone_manner *manner);
 /* The next version of base; base keeps serving and is not changed. */

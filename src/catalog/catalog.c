@@ -19,7 +19,7 @@ struct catalog *catalog_new(const struct config_services *config, const char *da
     struct catalog *catalog = xcalloc(1, sizeof(*catalog));
     config_services_copy(&catalog->config, config);
     catalog->state = state;
-    datacenter_list_new(catalog);
+    datacenters_new(catalog);
     if (datacenter)
         catalog_set_datacenter(catalog, datacenter);
     return catalog;
@@ -44,7 +44,7 @@ void catalog_free(struct catalog *catalog)
     free(catalog->ns);
     computed_free_all(catalog);
     config_services_free(&catalog->config);
-    datacenter_list_free(catalog);
+    datacenters_free(catalog);
     free(catalog);
 }
 

@@ -47,6 +47,7 @@ static struct config *read_tree(const char *path, cfg_t *root, struct faults *fa
     read_consul(&check);
     read_services(&check);
     read_keys(&check);
+    read_services_transfer(&check);
     read_election(&check);
     read_zones(&check);
     read_actions(&check);
@@ -151,7 +152,7 @@ static void free_zone(struct config_zone *zone)
     free(zone->file);
     free_strings(&zone->transfer);
     free_strings(&zone->update);
-    free_strings(&zone->notify);
+    notifies_free(&zone->notify);
     for (size_t i = 0; i < zone->record_count; i++)
         free(zone->records[i].name);
     free(zone->records);

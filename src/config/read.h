@@ -40,14 +40,18 @@ void strings_add(struct config_strings *strings, char *owned);
 /* Does a `key` section define this name? After read_keys. */
 bool is_known_key(struct check *check, const char *name);
 
+/* transfer.c: `key:NAME`, a prefix or an address: who may transfer or update. */
+void read_acl(struct check *check, cfg_t *section, const char *key, struct config_strings *out);
+/* Addresses to tell of changes, with or without a port and a key. */
+void read_notify(struct check *check, cfg_t *section, struct config_notifies *out);
+void notifies_free(struct config_notifies *notifies); /* what is in it */
+
 /* The blocks, each in its own file. They are read in this order. */
 void read_global(struct check *check);
 void read_consul(struct check *check);
 void read_services(struct check *check);
 /* `service "PATTERN" { }` in the `services` section (NULL: none), most exact pattern first. */
 void read_service_blocks(struct check *check, cfg_t *services);
-/* The key `datacenters` of a block. */
-void read_datacenters(struct check *check, cfg_t *block, struct config_strings *out);
 
 /* Patterns of service names; see config.h. */
 char *pattern_fold(const char *text, size_t len); /* lower case; caller frees */
@@ -61,6 +65,7 @@ void read_dns_config(struct check *check, cfg_t *block);
 void read_reverse(struct check *check, cfg_t *block);
 void read_keys(struct check *check);
 void read_election(struct check *check);
+void read_services_transfer(struct check *check); /* after the keys */
 void read_zones(struct check *check);
 void read_actions(struct check *check);
 void check_unserved(struct check *check);

@@ -9,39 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* `key:NAME`, a prefix or an address: who may transfer or update. */
-static void read_acl(struct check *check, cfg_t *section, const char *key, struct config_strings *out)
-{
-    for (size_t i = 0; i < value_count(section, key); i++) {
-        const struct value *value = value_at(section, key, i);
-        struct err err;
-        if (!strncmp(value->text, "key:", 4)) {
-            if (!is_known_key(check, value->text + 4))
-                fault_add(check->faults, value->line,
-                          "`%s` has `%s`, but no `key` section defines `%s`; add one or correct the name",
-                          key, value->text, value->text + 4);
-        } else if (prefix_check(value->text, &err)) {
-            fault_add(check->faults, value->line, "`%s`: %s, or \"key:NAME\"", key, err.text);
-        }
-        strings_add(out, xstrdup(value->text));
-    }
-}
-
-/* Addresses to tell of changes, with or without a port. */
-static void read_notify(struct check *check, cfg_t *section, struct config_strings *out)
-{
-    for (size_t i = 0; i < value_count(section, "notify"); i++) {
-        const struct value *value = value_at(section, "notify", i);
-        struct sockaddr_storage address;
-        if ((strchr(value->text, '/') || prefix_check(value->text, NULL)) &&
-            literal_parse(value->text, &address, NULL))
-            fault_add(check->faults, value->line,
-                      "`notify` has `%s`; write an address, such as \"192.0.2.53\" or \"[2001:db8::1]:53\"",
-                      value->text);
-        strings_add(out, xstrdup(value->text));
-    }
-}
-
 static void read_records(struct check *check, cfg_t *section, struct config_zone *zone)
 {
     static const char *const all_down[] = {"last", "all", "none", "servfail", NULL};

@@ -238,21 +238,12 @@ static void sample_view_live(struct scrape *s)
         put(s, watch_live(s->view->watch));
 }
 
-static void put_remote_age(void *arg, const char *name, bool live, nstime contact)
-{
-    (void)live;
-    if (contact)
-        put1(arg, "datacenter", name, seconds(clock_boot() - contact));
-}
-
 static void sample_view_age_seconds(struct scrape *s)
 {
     nstime contact = s->view->watch ? watch_last_contact(s->view->watch) : 0;
     const char *datacenter = s->view->config->consul.datacenter;
     if (contact)
         put1(s, "datacenter", datacenter ? datacenter : "local", seconds(clock_boot() - contact));
-    if (s->view->datacenters)
-        datacenters_each(s->view->datacenters, put_remote_age, s);
 }
 
 static void sample_view_services(struct scrape *s)
@@ -417,4 +408,6 @@ void metrics_print(const struct control *control, struct buf *out)
         server_stats_sum(control->view.server, &stats);
         server_stats_print(&stats, out);
     }
+    if (control->view.transfer_metrics)
+        control->view.transfer_metrics(control->view.arg, out);
 }

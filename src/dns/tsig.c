@@ -313,3 +313,9 @@ int tsig_refuse(uint8_t *msg, size_t *len, size_t max, const struct tsig_key *ke
     }
     return sign(msg, len, max, key, &request->mac, TSIG_WHOLE, &v, NULL);
 }
+
+size_t tsig_size(const struct tsig_key *key)
+{
+    return name_len(key->name) + 10 + name_len(algorithms[key->algorithm].name) + 16 +
+           algorithms[key->algorithm].len + 6;
+}

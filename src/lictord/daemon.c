@@ -86,7 +86,6 @@ void daemon_free(struct daemon *daemon)
     signal(SIGHUP, SIG_IGN);
     control_free(daemon->control);
     daemon_confirm_view(daemon);
-    datacenters_free(daemon->datacenters);
     watch_free(daemon->watch);
     server_free(daemon->server); /* its workers hand messages to the role's peer */
     desk_free(daemon->desk);
@@ -103,6 +102,7 @@ void daemon_free(struct daemon *daemon)
     hosted_zones_free(daemon->zones);
     catalog_free(daemon->catalog);
     action_free(daemon->actions);
+    transfers_free(daemon->transfers);
     acl_free(daemon->inspect_from);
     if (daemon->second)
         event_free(daemon->second);

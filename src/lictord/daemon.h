@@ -15,11 +15,11 @@
 #include "lictor/config.h"
 #include "lictor/consul.h"
 #include "lictor/control.h"
-#include "lictor/datacenters.h"
 #include "lictor/gate.h"
 #include "lictor/role.h"
 #include "lictor/runner.h"
 #include "lictor/serve.h"
+#include "lictor/transfer.h"
 #include "lictor/watch.h"
 
 #include <stdbool.h>
@@ -62,11 +62,11 @@ struct daemon {
     bool triggers_armed;
 
     struct acl *inspect_from;
+    struct transfers *transfers;
     struct desk *desk; /* for names that need Consul first; NULL without `services` */
     struct server *server;
     struct consul_client *watch_client, *election_client;
     struct watch *watch;
-    struct datacenters *datacenters;
     struct role *role;
     struct action_engine *actions;
     struct control *control;

@@ -127,6 +127,11 @@ static json_t *control_zones(void *arg)
     return hosted_zones_status(((struct daemon *)arg)->zones);
 }
 
+static void control_transfer_metrics(void *arg, struct buf *out)
+{
+    transfers_print(((struct daemon *)arg)->transfers, out);
+}
+
 static json_t *control_not_ready(void *arg)
 {
     struct daemon *daemon = arg;
@@ -150,6 +155,7 @@ void daemon_control_hooks(struct daemon *daemon, struct control_view *view)
     view->longest_turn = control_longest_turn;
     view->worst_lateness = control_lateness;
     view->zones = control_zones;
+    view->transfer_metrics = control_transfer_metrics;
     view->not_ready = control_not_ready;
     view->reload = daemon_reload;
     view->arg = daemon;

@@ -12,7 +12,8 @@ struct reload {
     struct daemon *daemon;
     char *path;
     struct config *wanted;
-    struct buf faults; /* of the file; empty: none */
+    struct transfer_policy *policy; /* of wanted */
+    struct buf faults;              /* of the file; empty: none */
     struct hosted_load *load;
     void (*done)(void *arg, const char *error);
     void *done_arg;
@@ -37,6 +38,7 @@ static void end(struct reload *reload, const char *error)
     if (reload->done)
         reload->done(reload->done_arg, error);
     config_free(reload->wanted); /* not taken over: NULL if it was */
+    transfer_policy_free(reload->policy);
     struct daemon *daemon = reload->daemon;
     daemon->reloading = NULL;
     buf_free(&reload->faults);
@@ -68,6 +70,17 @@ static void configure_catalog(void *arg)
     daemon_view_changed(job->daemon);
 }
 
+struct policy_job {
+    struct daemon *daemon;
+    struct transfer_policy *policy;
+};
+
+static void set_policy(void *arg)
+{
+    struct policy_job *job = arg;
+    transfers_set_policy(job->daemon->transfers, job->policy);
+}
+
 static void free_old(void *arg)
 {
     config_free(arg);
@@ -90,9 +103,11 @@ static void apply(struct reload *reload)
         control_set_config(daemon->control, daemon->config);
     if (daemon->watch)
         watch_configure(daemon->watch, daemon->config);
-    if (daemon->datacenters)
-        datacenters_configure(daemon->datacenters, daemon->config);
     daemon_limit_restored_view(daemon);
+    struct policy_job *keys = xmalloc(sizeof *keys);
+    *keys = (struct policy_job){daemon, reload->policy};
+    reload->policy = NULL;
+    builder_post(daemon->builder, set_policy, free, keys);
     if (daemon->catalog) {
         struct catalog_job *job = xmalloc(sizeof *job);
         *job = (struct catalog_job){daemon, daemon->config};
@@ -143,7 +158,13 @@ static void on_read(void *arg, struct hosted_load *load, const char *faults)
 static void read_config(void *arg)
 {
     struct reload *reload = arg;
+    struct err err;
     reload->wanted = config_load(reload->path, &reload->faults);
+    if (reload->wanted && !(reload->policy = transfer_policy_new(reload->wanted, &err))) {
+        buf_printf(&reload->faults, "%s: %s", reload->path, err.text);
+        config_free(reload->wanted);
+        reload->wanted = NULL;
+    }
 }
 
 static void on_config(void *arg)

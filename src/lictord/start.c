@@ -129,17 +129,6 @@ static void start_watch(struct daemon *daemon)
     builder_every(daemon->builder, SAVE_INTERVAL, daemon_save_view, daemon);
     builder_every(daemon->builder, NS_PER_S, daemon_redraw_orders, daemon);
     daemon->watch = watch_new(&config);
-    daemon->datacenters = datacenters_new(&(struct datacenters_config){
-        .base = daemon->base,
-        .builder = daemon->builder,
-        .client = daemon->watch_client,
-        .catalog = daemon->catalog,
-        .state = &daemon->services_state,
-        .local = daemon->watch,
-        .config = daemon->config,
-        .changed = daemon_view_changed,
-        .changed_arg = daemon,
-    });
 }
 
 static int start_server(struct daemon *daemon, struct server_listen *listens, struct acl *inspect_from,
@@ -160,9 +149,21 @@ static int start_server(struct daemon *daemon, struct server_listen *listens, st
         .desk = daemon->desk,
         .peer = role_peer(daemon->role),
         .udp_max = daemon->config->services.compat_consul ? UDP_MAX_CONSUL : 0,
+        .special = transfers_special(daemon->transfers),
     };
     daemon->server = server_new(&config, err);
     return daemon->server ? server_start(daemon->server, err) : -1;
+}
+
+/* Keys and who may transfer what. The secrets are read with the rights that a reload will have, too. */
+static int start_transfers(struct daemon *daemon, struct err *err)
+{
+    daemon->transfers = transfers_new();
+    struct transfer_policy *policy = transfer_policy_new(daemon->config, err);
+    if (!policy)
+        return -1;
+    transfers_set_policy(daemon->transfers, policy);
+    return 0;
 }
 
 static int start_role(struct daemon *daemon, struct err *err)
@@ -194,7 +195,6 @@ static int start_control(struct daemon *daemon, struct err *err)
         .slot = &daemon->slot,
         .role = daemon->role,
         .watch = daemon->watch,
-        .datacenters = daemon->datacenters,
         .catalog = daemon->catalog,
         .actions = daemon->actions,
         .watch_client = daemon->watch_client,
@@ -312,7 +312,7 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
         runner_attach(daemon->runner, daemon->base, &hooks);
         start_view(daemon);
         builder_start(daemon->builder);
-        if (start_clients(daemon, err) || start_role(daemon, err) ||
+        if (start_transfers(daemon, err) || start_clients(daemon, err) || start_role(daemon, err) ||
             start_server(daemon, listens, daemon->inspect_from, err))
             result = -1;
     }

@@ -1,6 +1,7 @@
 #include "zones.h"
 
 #include "base/siphash.h"
+#include "lictor/history.h"
 #include "lictor/log.h"
 #include "lictor/statefile.h"
 #include "lictor/strmap.h"
@@ -165,6 +166,12 @@ static void publish_entry(struct hosted_load *load, struct entry *entry)
     if (entry->source == SOURCE_FILE)
         save(entry, load->zones->folder);
     atomic_store(&entry->zone->state.held, false);
+    const struct zone *before = snapshot_get(load->zones->publisher->current, entry->zone->apex);
+    if (before && history_continue(before, entry->loaded))
+        log_warn(
+            "zone %s: its content changed, but its serial did not rise from %u (RFC 1982): secondaries do "
+            "not notice; raise it",
+            entry->zone->text, zone_serial(before));
     publisher_put(load->zones->publisher, entry->loaded);
     entry->loaded = NULL;
 }

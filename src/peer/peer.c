@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -231,40 +230,12 @@ static void on_answers(evutil_socket_t fd, short what, void *arg)
 
 /* --- making ----------------------------------------------------------------------------------------- */
 
-static int read_secret(const struct config_key *from, struct tsig_key *key, struct err *err)
-{
-    char text[TSIG_SECRET_MAX * 2];
-    const char *secret = from->secret;
-    if (secret == NULL) {
-        int fd = open(from->secret_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-        if (len < 0)
-            err_set(err, "%s: cannot be read: %s; `peer-key` needs its secret", from->secret_file,
-                    strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        if (len < 0)
-            return -1;
-        text[len] = '\0';
-        secret = text;
-    }
-    int octets = tsig_secret_parse(secret, key->secret, sizeof key->secret);
-    explicit_bzero(text, sizeof text);
-    if (octets < TSIG_SECRET_MIN)
-        return err_set(err, "%s: holds no base64 of %d to %d octets; make it with `openssl rand -base64 32`",
-                       from->secret ? "`secret`" : from->secret_file, TSIG_SECRET_MIN, TSIG_SECRET_MAX);
-    key->secret_len = (size_t)octets;
-    return 0;
-}
-
 static int read_key(const struct config *config, struct tsig_key *key, struct err *err)
 {
     const struct config_key *from = config_key(config, config->election.peer_key);
     if (from == NULL)
         return err_set(err, "`peer-key`: there is no key `%s`", config->election.peer_key);
-    memcpy(key->name, from->name, sizeof key->name);
-    key->algorithm = (enum tsig_algorithm)tsig_algorithm_parse(from->algorithm);
-    return read_secret(from, key, err);
+    return config_key_read(from, key, err) != 0 ? err_prefix(err, "`peer-key`") : 0;
 }
 
 /* Any port: answers come back to it. A host without IPv6 is no fault. */

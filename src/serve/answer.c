@@ -11,20 +11,10 @@
 #define FLAG_RD 0x0100
 #define OPCODE  0x7800
 
-/* What a reply is about to be. */
-struct outcome {
-    uint16_t rcode;
-    enum answer_reason reason;
-    struct reply_note note;
-};
+#define OPCODE_NOTIFY (DNS_NOTIFY << 11)
 
-static void decide(struct outcome *outcome, uint16_t rcode, enum answer_reason reason, int ede,
-                   const char *text)
-{
-    outcome->rcode = rcode;
-    outcome->reason = reason;
-    reply_note(&outcome->note, ede, text);
-}
+/* Header, the longest question, a bare OPT: what every reply has room for. */
+#define RESERVED_MIN (DNS_HEADER_LEN + NAME_MAX_WIRE + 4 + 11)
 
 /* --- names of the server itself (RFC 4892) ------------------------------------------------------------ */
 
@@ -50,15 +40,15 @@ static void answer_chaos(const struct answer_env *env, const struct query *query
 {
     const char *text = chaos_text(snapshot_text(env->snapshot), query);
     if (!text) {
-        decide(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NONE, "");
+        outcome_set(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NONE, "");
         return;
     }
     if (!env->inspect) {
-        decide(outcome, DNS_REFUSED, ANSWER_PROHIBITED, DNS_EDE_PROHIBITED,
-               "answered to loopback and inspect-from only");
+        outcome_set(outcome, DNS_REFUSED, ANSWER_PROHIBITED, DNS_EDE_PROHIBITED,
+                    "answered to loopback and inspect-from only");
         return;
     }
-    decide(outcome, DNS_NOERROR, ANSWER_OK, DNS_EDE_NONE, "");
+    outcome_set(outcome, DNS_NOERROR, ANSWER_OK, DNS_EDE_NONE, "");
     reply->authoritative = true;
     if (query->type != DNS_TXT && query->type != DNS_ANY)
         return;
@@ -74,17 +64,69 @@ static void answer_chaos(const struct answer_env *env, const struct query *query
 
 /* --- zones ------------------------------------------------------------------------------------------ */
 
+/* For how long a copy of the zone is good: the SOA's EXPIRE, and on an instance that has itself not heard of
+ * the zone for a while what is left of that (RFC 7314 section 2). */
+static void tell_expire(const struct answer_env *env, const struct query *query, const struct zone *zone,
+                        struct reply *reply)
+{
+    bool asked = query->type == DNS_SOA || query->type == DNS_AXFR || query->type == DNS_IXFR;
+    if (!query->expire || !asked || !reply->answers || query->name_len != name_len(zone_apex(zone)))
+        return;
+    nstime dead = zone_state(zone) ? atomic_load_explicit(&zone_state(zone)->dead_from, memory_order_relaxed)
+                                   : NS_NEVER;
+    uint32_t seconds = zone_soa_expire(zone);
+    if (dead != NS_NEVER && (dead - env->now) / NS_PER_S < seconds)
+        seconds = (uint32_t)((dead - env->now) / NS_PER_S);
+    reply->expire = true;
+    reply->expire_seconds = seconds;
+}
+
+static void copy_permit(struct outcome *outcome, const struct permit *permit)
+{
+    outcome->rcode = (uint16_t)permit->rcode;
+    outcome->reason = permit->reason;
+    outcome->note.ede = permit->note.ede;
+    outcome->note.text_len = permit->note.text_len;
+    memcpy(outcome->note.text, permit->note.text, permit->note.text_len);
+}
+
+static bool is_transfer(const struct query *query)
+{
+    return query->type == DNS_AXFR || query->type == DNS_IXFR;
+}
+
+static void transfer_zone(const struct answer_env *env, const struct query *query, const struct zone *zone,
+                          struct reply *reply, struct outcome *outcome, struct answer_result *result)
+{
+    struct permit permit = {.rcode = DNS_NOERROR};
+    if (!env->transfer) {
+        outcome_set(outcome, DNS_REFUSED, ANSWER_PROHIBITED, DNS_EDE_PROHIBITED,
+                    "zone transfer is not allowed");
+        return;
+    }
+    if (zone) {
+        permit_check(&permit, env, zone);
+        copy_permit(outcome, &permit);
+        result->gated = permit.gated;
+    }
+    if (!permit.rcode)
+        env->transfer->begin(env->transfer->arg, env, query, zone, reply, outcome);
+    if (!outcome->rcode)
+        tell_expire(env, query, zone, reply);
+}
+
 static void answer_zone(const struct answer_env *env, const struct query *query, struct reply *reply,
                         struct outcome *outcome, struct answer_result *result)
 {
     const struct zone *zone = lookup_zone(env->snapshot, query->name, query->type);
-    if (!zone) {
-        decide(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NOT_AUTHORITATIVE, "no zone of this server");
+    result->zone = zone;
+    if (is_transfer(query)) {
+        transfer_zone(env, query, zone, reply, outcome, result);
         return;
     }
-    result->zone = zone;
-    if (query->type == DNS_AXFR || query->type == DNS_IXFR) {
-        decide(outcome, DNS_REFUSED, ANSWER_PROHIBITED, DNS_EDE_PROHIBITED, "zone transfer is not allowed");
+    if (!zone) {
+        outcome_set(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NOT_AUTHORITATIVE,
+                    "no zone of this server");
         return;
     }
     struct permit permit;
@@ -96,12 +138,9 @@ static void answer_zone(const struct answer_env *env, const struct query *query,
         if (reply->answers && zone_manner(zone)->no_tc)
             reply->truncated = false;
         result->gated = permit.gated;
+        tell_expire(env, query, zone, reply);
     }
-    outcome->rcode = (uint16_t)permit.rcode;
-    outcome->reason = permit.reason;
-    outcome->note.ede = permit.note.ede;
-    outcome->note.text_len = permit.note.text_len;
-    memcpy(outcome->note.text, permit.note.text, permit.note.text_len);
+    copy_permit(outcome, &permit);
 }
 
 /* --- the frame -------------------------------------------------------------------------------------- */
@@ -114,7 +153,10 @@ static size_t size_limit(const struct answer_env *env, const struct query *query
         if (limit < DNS_UDP_MIN || !query->edns)
             limit = DNS_UDP_MIN;
     }
-    return limit < out_max ? limit : out_max;
+    if (limit > out_max)
+        limit = out_max;
+    /* A signature with a very long key name may then take a reply above 512 octets. */
+    return limit - env->reserve > RESERVED_MIN ? limit - env->reserve : RESERVED_MIN;
 }
 
 static void write_header(struct reply *reply, const uint8_t *query, uint16_t flags, unsigned rcode,
@@ -138,13 +180,15 @@ static void respond(const struct answer_env *env, const struct query *query, enu
     outcome->note.text_len = 0;
     reply_set_aside(reply, query, &outcome->note, snapshot_text(env->snapshot)->node);
     if (parsed)
-        decide(outcome, DNS_FORMERR, ANSWER_FORMERR, DNS_EDE_NONE, "");
+        outcome_set(outcome, DNS_FORMERR, ANSWER_FORMERR, DNS_EDE_NONE, "");
     else if (query->edns_version > 0)
-        decide(outcome, DNS_BADVERS, ANSWER_BADVERS, DNS_EDE_NONE, "");
+        outcome_set(outcome, DNS_BADVERS, ANSWER_BADVERS, DNS_EDE_NONE, "");
+    else if (env->known)
+        *outcome = *env->known;
     else if (query->class == DNS_CH)
         answer_chaos(env, query, reply, outcome);
     else if (query->class != DNS_IN)
-        decide(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NONE, "");
+        outcome_set(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NONE, "");
     else
         answer_zone(env, query, reply, outcome, result);
     reply_opt(reply, query, outcome->rcode, &outcome->note, snapshot_text(env->snapshot)->node, env->udp_max);
@@ -164,8 +208,12 @@ struct answer_result answer(const struct answer_env *env, const uint8_t *msg, si
         result.reason = ANSWER_DROPPED_RESPONSE;
         return result;
     }
-    if (flags &
-        OPCODE) { /* RFC 8906 section 3.1.4: the header alone, whatever follows may not be what it seems */
+    if (env->defer && (flags & OPCODE) == OPCODE_NOTIFY) {
+        result.reason = ANSWER_DEFERRED;
+        return result;
+    }
+    if (flags & OPCODE && !env->known) { /* RFC 8906 section 3.1.4: the header alone, whatever follows may not
+                                            be what it seems */
         write_header(&reply, msg, flags, DNS_NOTIMP, false);
         result.len = DNS_HEADER_LEN;
         result.rcode = DNS_NOTIMP;
@@ -175,6 +223,10 @@ struct answer_result answer(const struct answer_env *env, const uint8_t *msg, si
     struct query query;
     struct outcome outcome;
     enum dns_rcode parsed = query_parse(&query, msg, len);
+    if (env->defer && !parsed && (query.is_signed || is_transfer(&query))) {
+        result.reason = ANSWER_DEFERRED;
+        return result;
+    }
     reply.max = size_limit(env, &query, out_max);
     if (query.has_question) { /* byte for byte: its case is the resolver's own (0x20) */
         memcpy(out + reply.pos, msg + DNS_HEADER_LEN, query.question_len);

@@ -1,7 +1,7 @@
 /* Addresses for the additional section, and referrals. */
 #pragma once
 
-#include "reply.h"
+#include "lictor/reply.h"
 
 /* Adds the addresses, from this zone, of the targets of the NS, MX or SRV records at out[from..pos). What
  * does not fit is left out. */

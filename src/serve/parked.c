@@ -126,7 +126,7 @@ static bool answer_again(struct worker *worker, struct parked *p, enum ask_outco
     struct ask_answer asked = {.outcome = outcome, .question = p->question};
     env->inspect = p->inspect;
     env->asked = &asked;
-    *result = answer(env, p->message, p->len, out, out_max);
+    *result = worker_answer(worker, env, NULL, p->message, p->len, out, out_max);
     if (result->reason != ANSWER_ASK)
         return true;
     if (outcome <= ASK_ABSENT && p->rounds < ROUNDS_MAX && env->now < p->until &&
@@ -137,7 +137,7 @@ static bool answer_again(struct worker *worker, struct parked *p, enum ask_outco
     }
     asked.outcome = outcome <= ASK_ABSENT ? ASK_REFUSED : outcome;
     asked.question = table->question;
-    *result = answer(env, p->message, p->len, out, out_max);
+    *result = worker_answer(worker, env, NULL, p->message, p->len, out, out_max);
     return true;
 }
 

@@ -1,5 +1,5 @@
 /* Taking queries apart. Everything here is hostile until it has been looked at. */
-#include "query.h"
+#include "lictor/query.h"
 
 #include <string.h>
 
@@ -50,6 +50,8 @@ static bool read_options(struct query *query, const uint8_t *at, size_t len)
             return false;
         if (get16(at) == DNS_EDNS_NSID)
             query->nsid = true;
+        else if (get16(at) == DNS_EDNS_EXPIRE)
+            query->expire = true;
         size_t size = 4 + (size_t)get16(at + 2);
         at += size;
         len -= size;
@@ -73,6 +75,7 @@ enum dns_rcode query_parse(struct query *query, const uint8_t *msg, size_t len)
 {
     query->flags = get16(msg + 2);
     query->has_question = query->edns = query->dnssec_ok = query->nsid = false;
+    query->expire = query->is_signed = false;
     query->udp_size = DNS_UDP_MIN;
     query->edns_version = 0;
     query->type = query->class = 0;
@@ -97,9 +100,11 @@ enum dns_rcode query_parse(struct query *query, const uint8_t *msg, size_t len)
         size_t rdata_len = get16(msg + at + 8);
         if (at + 10 + rdata_len > len)
             return DNS_FORMERR;
-        if (get16(msg + at) == DNS_OPT &&
+        uint16_t type = get16(msg + at);
+        if (type == DNS_OPT &&
             (i < before || query->edns || at != owner + 1 || !read_opt(query, msg + at, rdata_len)))
             return DNS_FORMERR;
+        query->is_signed |= type == DNS_TSIG;
         at += 10 + rdata_len;
     }
     if (at != len || query->type == DNS_OPT || query->type == DNS_TSIG || query->type == DNS_TKEY)

@@ -1,10 +1,11 @@
 /* Writing replies. */
-#include "reply.h"
+#include "lictor/reply.h"
 
 #include <string.h>
 
 #define OPT_LEN     11
 #define OPTION_HEAD 4
+#define EXPIRE_LEN  8
 
 /* --- notes ------------------------------------------------------------------------------------------ */
 
@@ -33,6 +34,14 @@ void reply_note_seconds(struct reply_note *note, int ede, const char *before, ui
     note_add(note, at);
     note_add(note, " s");
     note_add(note, after);
+}
+
+void outcome_set(struct outcome *outcome, uint16_t rcode, enum answer_reason reason, int ede,
+                 const char *text)
+{
+    outcome->rcode = rcode;
+    outcome->reason = reason;
+    reply_note(&outcome->note, ede, text);
 }
 
 /* --- records ---------------------------------------------------------------------------------------- */
@@ -101,6 +110,8 @@ size_t reply_opt_len(const struct query *query, const struct reply_note *note, c
         return 0;
     size_t len = OPT_LEN, room = max - DNS_HEADER_LEN - query->question_len;
     size_t id = nsid_len(query, nsid), ede = note_len(note);
+    if (query->expire && len + EXPIRE_LEN <= room)
+        len += EXPIRE_LEN;
     if (len + id <= room)
         len += id;
     if (len + ede <= room)
@@ -129,6 +140,13 @@ void reply_opt(struct reply *reply, const struct query *query, uint16_t rcode, c
     opt[5] = (uint8_t)(rcode >> 4);
     opt[6] = 0; /* our version, also in BADVERS (section 6.1.3) */
     put16(opt + 7, query->dnssec_ok ? 0x8000 : 0);
+    if (reply->expire && EXPIRE_LEN <= room) {
+        put16(at, DNS_EDNS_EXPIRE);
+        put16(at + 2, 4);
+        put32(at + 4, reply->expire_seconds);
+        at += EXPIRE_LEN;
+        room -= EXPIRE_LEN;
+    }
     if (id && id <= room) {
         put16(at, DNS_EDNS_NSID);
         put16(at + 2, (unsigned)(id - OPTION_HEAD));

@@ -44,6 +44,7 @@ void tcp_close(struct worker *worker, struct connection *c, enum server_stat rea
     if (c->source.fd < 0)
         return;
     parked_forget(worker, c);
+    tcp_end_stream(worker, c, false);
     close(c->source.fd); /* epoll forgets it by itself */
     c->source.fd = -1;
     TAILQ_REMOVE(c->list, c, link);
@@ -52,6 +53,13 @@ void tcp_close(struct worker *worker, struct connection *c, enum server_stat rea
     tcp->open--;
     stat_add(worker, SERVER_TCP_OPEN, (uint64_t)-1);
     stat_add(worker, reason, 1);
+}
+
+void tcp_end_stream(struct worker *worker, struct connection *c, bool whole)
+{
+    if (c->stream)
+        worker->config->special.end(c->stream, whole);
+    c->stream = NULL;
 }
 
 static struct connection *longest_idle(struct tcp *tcp)
@@ -73,7 +81,7 @@ static void expire(struct worker *worker, struct connection_list *list, nstime b
 {
     struct connection *c;
     while ((c = TAILQ_FIRST(list)) && c->active_at <= before)
-        tcp_close(worker, c, tcp_unsent(c) ? SERVER_TCP_CLOSED_SLOW : SERVER_TCP_CLOSED_IDLE);
+        tcp_close(worker, c, tcp_unsent(c) || c->stream ? SERVER_TCP_CLOSED_SLOW : SERVER_TCP_CLOSED_IDLE);
 }
 
 static nstime earliest(const struct connection_list *list, nstime life, nstime next)
@@ -216,7 +224,7 @@ static void close_satisfied(struct worker *worker, struct connection_list *list)
     struct connection *c, *following;
     for (c = TAILQ_FIRST(list); c; c = following) {
         following = TAILQ_NEXT(c, link);
-        if (tcp_unsent(c) == 0 && c->parked == 0)
+        if (tcp_unsent(c) == 0 && c->parked == 0 && !c->stream)
             tcp_close(worker, c, SERVER_TCP_CLOSED_SHUTDOWN);
     }
 }

@@ -17,6 +17,9 @@
 /* Of a worker together: above it only connections that read their answers are heard. */
 #define TCP_UNSENT_ALL_MAX (16 * 1024 * 1024)
 
+/* Of a long reply, written before other sources come to their right. */
+#define TCP_STREAM_A_TURN (128 * 1024)
+
 /* Output that has to leave in an idle time for a connection to count as alive. */
 #define TCP_PROGRESS (16 * 1024)
 
@@ -32,12 +35,14 @@ struct connection {
     bool inspect;
     bool ended;        /* the client has sent all it wanted to */
     bool gated;        /* out may hold replies that need the right to answer */
+    bool stream_gated; /* so do the messages of `stream` */
     uint32_t interest; /* of epoll */
     uint8_t *in;       /* octets that are not a whole query yet, or wait for room in out */
     size_t in_len, in_size;
     struct buf out; /* what the socket did not take */
     size_t out_sent;
-    size_t progress; /* octets sent since active_at was set */
+    size_t progress;              /* octets sent since active_at was set */
+    struct server_stream *stream; /* a reply of which more is to come: until then no query is answered */
 };
 
 struct listener {
@@ -69,5 +74,7 @@ void tcp_progress(struct worker *worker, struct connection *c);
 void tcp_close(struct worker *worker, struct connection *c, enum server_stat reason);
 /* tcp_stream.c: the reply to a message that waited stands at gather + 2. len 0: there is none. */
 void tcp_reply(struct worker *worker, struct connection *c, size_t len, bool gated);
+/* tcp.c: ends the connection's stream, if there is one. */
+void tcp_end_stream(struct worker *worker, struct connection *c, bool whole);
 /* tcp_stream.c: the socket can be read or written. */
 void tcp_ready(struct worker *worker, struct source *source, uint32_t events);

@@ -17,7 +17,7 @@ static size_t length_at(const uint8_t *at)
 static bool may_take_more(const struct worker *worker, const struct connection *c)
 {
     size_t most = worker->tcp->unsent > TCP_UNSENT_ALL_MAX ? 0 : TCP_UNSENT_MAX;
-    return tcp_unsent(c) <= most;
+    return !c->stream && tcp_unsent(c) <= most;
 }
 
 /* --- writing -------------------------------------------------------------------------------------- */
@@ -101,6 +101,52 @@ static bool push(struct worker *worker, struct connection *c, size_t len, bool g
     return true;
 }
 
+/* --- long replies --------------------------------------------------------------------------------- */
+
+/* answer(), and the beginning of a long reply. Who asks is looked up for the few queries that it matters to,
+ * instead of kept for each connection. */
+static struct answer_result answer_one(struct worker *worker, struct connection *c,
+                                       const struct answer_env *env, const uint8_t *query, size_t len,
+                                       uint8_t *out)
+{
+    struct answer_result result = answer(env, query, len, out, ANSWER_TCP_MAX);
+    if (result.reason != ANSWER_DEFERRED)
+        return result;
+    struct sockaddr_storage client = {0};
+    socklen_t size = sizeof client;
+    getpeername(c->source.fd, (struct sockaddr *)&client, &size);
+    const struct server_special *special = &worker->config->special;
+    result = special->answer(special->arg, env, &client, query, len, out, ANSWER_TCP_MAX, &c->stream);
+    c->stream_gated = result.gated;
+    return result;
+}
+
+/* Writes on while the socket takes it: what it does not take is one message at most. */
+static bool stream_on(struct worker *worker, struct connection *c)
+{
+    uint8_t *message = worker->tcp->gather;
+    struct answer_env env;
+    bool more = true;
+    worker_env(worker, true, &env);
+    for (size_t written = 0; more && tcp_unsent(c) == 0 && written < TCP_STREAM_A_TURN;) {
+        size_t len = worker->config->special.next(c->stream, &env, message + 2, &more);
+        if (len == 0) {
+            tcp_close(worker, c, SERVER_TCP_CLOSED_STREAM);
+            return false;
+        }
+        message[0] = (uint8_t)(len >> 8);
+        message[1] = (uint8_t)len;
+        if (!push(worker, c, 2 + len, c->stream_gated))
+            return false;
+        written += 2 + len;
+        if (tcp_unsent(c) == 0)
+            tcp_progress(worker, c);
+    }
+    if (!more)
+        tcp_end_stream(worker, c, true);
+    return true;
+}
+
 /* --- answering ------------------------------------------------------------------------------------ */
 
 /* Answers the whole queries in data, as long as there is room for replies. *consumed says how far it came. */
@@ -122,11 +168,11 @@ static bool answer_all(struct worker *worker, struct connection *c, const uint8_
         if (len - pos - 2 < query_len)
             break;
         uint8_t *reply = gather + gathered;
-        struct answer_result result = answer(&env, data + pos + 2, query_len, reply + 2, ANSWER_TCP_MAX);
+        struct answer_result result = answer_one(worker, c, &env, data + pos + 2, query_len, reply + 2);
         struct ask_answer asked;
         if (result.reason == ANSWER_ASK && !parked_tcp(worker, c, data + pos + 2, query_len, &asked)) {
             env.asked = &asked;
-            result = answer(&env, data + pos + 2, query_len, reply + 2, ANSWER_TCP_MAX);
+            result = answer_one(worker, c, &env, data + pos + 2, query_len, reply + 2);
             env.asked = NULL;
         }
         worker_count(worker, c->transport, &result, 1);
@@ -221,7 +267,7 @@ static bool read_some(struct worker *worker, struct connection *c)
 static void set_interest(struct worker *worker, struct connection *c)
 {
     uint32_t interest =
-        (!c->ended && may_take_more(worker, c) ? EPOLLIN : 0) | (tcp_unsent(c) ? EPOLLOUT : 0);
+        (!c->ended && may_take_more(worker, c) ? EPOLLIN : 0) | (tcp_unsent(c) || c->stream ? EPOLLOUT : 0);
     if (interest == c->interest)
         return;
     c->interest = interest;
@@ -232,7 +278,7 @@ static void set_interest(struct worker *worker, struct connection *c)
 static void go_on(struct worker *worker, struct connection *c)
 {
     /* What is left in c->in then will never be a whole query. */
-    if (c->ended && tcp_unsent(c) == 0 && c->parked == 0)
+    if (c->ended && tcp_unsent(c) == 0 && c->parked == 0 && !c->stream)
         tcp_close(worker, c, SERVER_TCP_CLOSED_CLIENT);
     else
         set_interest(worker, c);
@@ -246,6 +292,8 @@ void tcp_ready(struct worker *worker, struct source *source, uint32_t events)
         return;
     }
     if (events & EPOLLOUT && !flush(worker, c))
+        return;
+    if (c->stream && !stream_on(worker, c))
         return;
     if (c->in && may_take_more(worker, c) && !answer_kept(worker, c))
         return;

@@ -25,6 +25,7 @@ void worker_env(struct worker *worker, bool tcp, struct answer_env *env)
         .tcp = tcp,
         .udp_max = worker->config->udp_max,
         .question = worker->question,
+        .defer = worker->config->special.answer != NULL,
     };
 }
 
@@ -99,9 +100,24 @@ static enum server_stat reason_stat(enum answer_reason reason)
         [ANSWER_ASK_REFUSED] = SERVER_REFUSED_ASK_REFUSED,
         [ANSWER_PEER] = SERVER_PEER_MESSAGES,
         [ANSWER_PEER_FULL] = SERVER_DROPS_PEER,
+        [ANSWER_DEFERRED] = SERVER_MALFORMED_NOTIMP, /* never what a reply is */
+        [ANSWER_BAD_TSIG] = SERVER_REFUSED_TSIG,
+        [ANSWER_BUSY] = SERVER_REFUSED_BUSY,
     };
-    static_assert(ANSWER_REASONS == ANSWER_PEER_FULL + 1, "a new reason wants its counter here");
+    static_assert(ANSWER_REASONS == ANSWER_BUSY + 1, "a new reason wants its counter here");
     return stats[reason];
+}
+
+struct answer_result worker_answer(struct worker *worker, const struct answer_env *env,
+                                   const struct sockaddr_storage *client, const uint8_t *query, size_t len,
+                                   uint8_t *out, size_t out_max)
+{
+    static const struct sockaddr_storage nobody;
+    const struct server_special *special = &worker->config->special;
+    struct answer_result result = answer(env, query, len, out, out_max);
+    if (result.reason != ANSWER_DEFERRED)
+        return result;
+    return special->answer(special->arg, env, client ? client : &nobody, query, len, out, out_max, NULL);
 }
 
 static void count_zone(const struct zone *zone, uint64_t queries)

@@ -55,6 +55,10 @@ void worker_env(struct worker *worker, bool tcp, struct answer_env *env);
 bool worker_may_inspect(const struct worker *worker, const struct sockaddr_storage *address);
 /* Has the right to send gated answers, which there was when they were made, gone? */
 bool worker_right_gone(const struct worker *worker, nstime now);
+/* answer(), and what it leaves to others. client: NULL if it does not matter any more: no transfer. */
+struct answer_result worker_answer(struct worker *worker, const struct answer_env *env,
+                                   const struct sockaddr_storage *client, const uint8_t *query, size_t len,
+                                   uint8_t *out, size_t out_max);
 /* Counts queries and what became of them. */
 void worker_count(struct worker *worker, enum transport transport, const struct answer_result *results,
                   size_t count);

@@ -2,6 +2,7 @@
 #include "zone_body.h"
 
 #include "lictor/dns.h"
+#include "lictor/history.h"
 #include "lictor/wire.h"
 
 #include <assert.h>
@@ -34,14 +35,17 @@ void zone_unref(struct zone *zone)
 
 void zone_reap(void)
 {
-    if (!atomic_load_explicit(&dead, memory_order_relaxed))
-        return;
-    struct zone *zone = atomic_exchange_explicit(&dead, NULL, memory_order_acquire);
-    while (zone) {
-        struct zone *next = zone->next_dead;
-        trie_drop(&zone->trie);
-        free(zone);
-        zone = next;
+    while (atomic_load_explicit(&dead, memory_order_relaxed)) { /* one may hold the last of another */
+        struct zone *zone = atomic_exchange_explicit(&dead, NULL, memory_order_acquire);
+        while (zone) {
+            struct zone *next = zone->next_dead;
+            trie_drop(&zone->trie);
+            if (zone->transfer)
+                zone_unref(zone->transfer);
+            history_unref(zone->history);
+            free(zone);
+            zone = next;
+        }
     }
 }
 
@@ -60,7 +64,7 @@ struct zone_state *zone_state(const struct zone *zone)
     return zone->state;
 }
 
-struct zone_origin *zone_origin(const struct zone *zone, uint8_t number)
+const struct zone_origin *zone_origin(const struct zone *zone, uint8_t number)
 {
     if (number == 0 || !zone->origins ||
         number >= atomic_load_explicit(&zone->origins->count, memory_order_acquire))
@@ -71,6 +75,29 @@ struct zone_origin *zone_origin(const struct zone *zone, uint8_t number)
 const struct zone_manner *zone_manner(const struct zone *zone)
 {
     return &zone->manner;
+}
+
+const struct zone *zone_transfer(const struct zone *zone)
+{
+    return zone->kind == ZONE_CATALOG ? zone->transfer : zone;
+}
+
+const struct history *zone_history(const struct zone *zone)
+{
+    return zone->history;
+}
+
+void zone_set_transfer(struct zone *zone, struct zone *version)
+{
+    if (zone->transfer)
+        zone_unref(zone->transfer);
+    zone->transfer = version;
+}
+
+void zone_set_history(struct zone *zone, struct history *history)
+{
+    history_unref(zone->history);
+    zone->history = history;
 }
 
 const struct piece *zone_soa(const struct zone *zone)

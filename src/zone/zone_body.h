@@ -10,9 +10,11 @@ struct zone {
     enum zone_kind kind;
     struct zone_state *state;
     struct zone_manner manner;
-    struct zone_origins *origins;
+    const struct zone_origins *origins;
     zone_miss_fn *miss;
     const void *miss_arg;
+    struct zone *transfer; /* NULL: none of its own */
+    struct history *history;
     struct zone *next_dead; /* in the list of versions to be freed */
     size_t names;
     size_t records;

@@ -518,12 +518,10 @@ static const struct {
      "{\"x\"}\n"
      " notify = {\"192.0.2.53\", \"[::1]:53\",\n\"ns1\", \"10.0.0.0/8\"} }",
      "2: `transfer`: `192.0.2.1/24` has bits set\n"
-     "2: this version does not serve `transfer` yet; remove it\n"
      "3: `transfer` has `key:k`, but no `key` section defines `k`\n"
      "4: `update`: `x` is no prefix; write \"192.0.2.0/24\", \"2001:db8::/32\" or one address, or "
      "\"key:NAME\"\n"
      "4: this version does not serve `update` yet; remove it\n"
-     "5: this version does not serve `notify` yet; remove it\n"
      "6: `notify` has `ns1`; write an address\n"
      "6: `notify` has `10.0.0.0/8`"},
 

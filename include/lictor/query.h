@@ -18,7 +18,9 @@ struct query {
     bool has_question;
     bool edns;
     bool dnssec_ok;
-    bool nsid; /* asked for (RFC 5001) */
+    bool nsid;      /* asked for (RFC 5001) */
+    bool expire;    /* likewise (RFC 7314) */
+    bool is_signed; /* there is a TSIG record, right or not */
     uint8_t name_len;
     size_t question_len;         /* name, type, class */
     uint8_t name[NAME_MAX_WIRE]; /* lower case */

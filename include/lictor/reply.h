@@ -2,7 +2,7 @@
 #pragma once
 
 #include "lictor/answer.h"
-#include "query.h"
+#include "lictor/query.h"
 
 struct reply {
     uint8_t *out;
@@ -13,6 +13,8 @@ struct reply {
     bool authoritative;
     bool truncated;
     bool cap_ttl; /* records from a stale view live 5 s at most */
+    bool expire;  /* the OPT says for how long the zone may be served without news of it (RFC 7314) */
+    uint32_t expire_seconds;
 };
 
 #define REPLY_STALE_TTL 5 /* seconds */
@@ -27,6 +29,15 @@ void reply_note(struct reply_note *note, int ede, const char *text);
 /* "<before><seconds> s<after>" */
 void reply_note_seconds(struct reply_note *note, int ede, const char *before, uint64_t seconds,
                         const char *after);
+
+/* What a reply is about to be. */
+struct outcome {
+    uint16_t rcode; /* extended */
+    enum answer_reason reason;
+    struct reply_note note;
+};
+void outcome_set(struct outcome *outcome, uint16_t rcode, enum answer_reason reason, int ede,
+                 const char *text);
 
 /* Appends a window of piece whose owner name stands, uncompressed, at out[owner_at] (below 0x4000), counting
  * records in *section. most: at most so many records; 0: all that an answer takes. Returns whether all of it
