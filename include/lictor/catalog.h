@@ -11,13 +11,19 @@
  * others come into being with catalog_add_datacenter, the first body, or a restored view.
  *
  * Names (each of the local datacenter also without its label):
- *   NAME.service, TAG.NAME.service, _NAME._TAG.service, _NAME._tcp.service   A, AAAA, SRV (or CNAME)
- *   NODE.node                                                               A, AAAA (or CNAME)
- *   HEX.addr.DC                                                             computed, in no transfer
+ *   NAME.service, TAG.NAME.service            A, AAAA, SRV, TXT if the policy says so (or CNAME)
+ *   _NAME._TAG.service, _NAME._tcp.service    the same, but for the CNAME
+ *   _NAME._TAG, _NAME._tcp                    SRV (and TXT)
+ *   NODE.node                                 A, AAAA (or CNAME)
+ *   HEX.addr.DC                               computed, in no transfer
  * Where they differ from Consul's own, on purpose: a service whose instances are all host names has a CNAME
  * alone at NAME.service and TAG.NAME.service (RFC 1034 section 3.6.2 allows nothing beside it) and its SRV
- * records only at the names of RFC 2782; SRV targets are in the domain that was asked; service names with
- * dots have no name. */
+ * records only at the names of RFC 2782; SRV targets are in the domain that was asked; A at the short form is
+ * NODATA, since SRV is there.
+ *
+ * Services and tags may have dots. `x.a.b.service` is that of the longest registered name of a service that
+ * `x.a.b` ends in, with the rest as its tag, healthy or not; if that has no such tag, of the next shorter
+ * one. A tag answers, and can be the last resort, as the service does: by what its own instances are. */
 #pragma once
 
 #include "lictor/buf.h"
@@ -88,6 +94,12 @@ struct catalog_update *catalog_update_parse(struct catalog *catalog, const char 
 void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out);
 int catalog_update_apply(struct catalog_update *update); /* and frees it; returns 1 or 0 */
 void catalog_update_free(struct catalog_update *update);
+
+/* Body of /v1/coordinate/nodes: how far the nodes are from `node`, the agent's, for services with the order
+ * `nearest`. Without it, and for nodes without a coordinate, their order is the fixed one. Returns 1 if a
+ * distance changed, 0, or -1 with err. */
+int catalog_put_coordinates(struct catalog *catalog, const char *node, const char *body, size_t len,
+                            struct err *err);
 
 /* Who answers for the zone: NS records `<node>.ns.<domain>` with addresses; equal nodes with several
  * addresses are one name. Without any (and without names in the configuration's `ns`) NS is `ns.<domain>`,

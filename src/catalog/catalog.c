@@ -45,6 +45,7 @@ void catalog_free(struct catalog *catalog)
     computed_free_all(catalog);
     config_services_free(&catalog->config);
     datacenters_free(catalog);
+    strmap_free(catalog->distances, NULL);
     free(catalog);
 }
 
@@ -77,8 +78,17 @@ void catalog_configure(struct catalog *catalog, const struct config_services *co
 {
     config_services_free(&catalog->config);
     config_services_copy(&catalog->config, config);
+    const void *key;
+    void *value;
+    struct datacenter *datacenter;
+    for (size_t i = 0; (datacenter = datacenter_next(catalog, &i));)
+        for (size_t k = 0; strmap_next(datacenter->services, &k, &key, NULL, &value);) {
+            struct service *service = value;
+            service->policy = config_service(&catalog->config, service->name);
+        }
     if (local_datacenter(catalog)->name)
         render_all(catalog);
+    fallback_reconcile(catalog);
 }
 
 bool catalog_set_datacenter(struct catalog *catalog, const char *datacenter)
@@ -119,6 +129,18 @@ struct service *catalog_find(const struct catalog *catalog, const char *datacent
     return service;
 }
 
+struct service *service_new(struct catalog *catalog, struct datacenter *datacenter, const char *folded)
+{
+    struct service *service = xcalloc(1, sizeof(*service));
+    service->name = xstrdup(folded);
+    service->datacenter = datacenter;
+    service->view = view_from_json(json_null(), NULL, NULL);
+    service->policy = config_service(&catalog->config, folded);
+    catalog->dotted |= strchr(folded, '.') != NULL;
+    strmap_puts(datacenter->services, folded, service);
+    return service;
+}
+
 int catalog_set_view(struct catalog *catalog, struct datacenter *datacenter, const char *folded,
                      struct view *view)
 {
@@ -129,24 +151,20 @@ int catalog_set_view(struct catalog *catalog, struct datacenter *datacenter, con
         return 0;
     }
     strmap_puts(datacenter->changed, folded, catalog);
+    if (!service)
+        service = service_new(catalog, datacenter, folded);
     datacenter->instance_count += view->instance_count;
-    if (!service) {
-        service = xcalloc(1, sizeof(*service));
-        service->name = xstrdup(folded);
-        service->datacenter = datacenter;
-        strmap_puts(datacenter->services, folded, service);
-    } else {
-        datacenter->instance_count -= service->view->instance_count;
-        view_free(service->view);
-    }
+    datacenter->instance_count -= service->view->instance_count;
+    view_free(service->view);
     service->view = view;
-    if (gone) {
+    if (gone && !fallback_keeps(catalog, service)) {
         unrender_service(catalog, service);
         strmap_removes(datacenter->services, folded);
         service_free(service);
     } else {
         render_service(catalog, service);
     }
+    fallback_changed(catalog, datacenter, folded);
     return 1;
 }
 
@@ -375,15 +393,16 @@ void catalog_stats(const struct catalog *catalog, struct catalog_stats *out)
     out->duplicates = catalog->faults.duplicates;
 }
 
-void count_health(const struct catalog *catalog, const struct view *view, struct catalog_health *out)
+void count_health(const struct service *service, struct catalog_health *out)
 {
+    const struct view *view = service->view;
     *out = (struct catalog_health){.instances = view->instance_count};
     for (uint32_t i = 0; i < view->instance_count; i++) {
         const struct view_instance *instance = &view->instances[i];
         out->passing += instance->state == CHECK_PASSING;
         out->warning += instance->state == CHECK_WARNING;
         out->critical += instance->state == CHECK_CRITICAL;
-        out->answering += instance_answers(catalog, view, instance);
+        out->answering += instance_answers(service, instance);
     }
 }
 
@@ -393,7 +412,7 @@ int catalog_service_health(const struct catalog *catalog, const char *datacenter
     const struct service *service = catalog_find(catalog, datacenter, name);
     if (!service)
         return 0;
-    count_health(catalog, service->view, out);
+    count_health(service, out);
     return 1;
 }
 
@@ -407,7 +426,7 @@ void catalog_each_service(const struct catalog *catalog, const char *datacenter,
     for (size_t i = 0; in && strmap_next(in->services, &i, &key, NULL, &value);) {
         const struct service *service = value;
         struct catalog_health health;
-        count_health(catalog, service->view, &health);
+        count_health(service, &health);
         visit(arg, service->name, &health);
     }
 }

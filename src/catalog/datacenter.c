@@ -166,10 +166,13 @@ void datacenter_empty(struct catalog *catalog, struct datacenter *datacenter)
     void *value;
     for (size_t i = 0; strmap_next(datacenter->services, &i, &key, NULL, &value);) {
         struct service *service = value;
-        strmap_puts(datacenter->changed, service->name, catalog);
+        char *name = xstrdup(service->name);
+        strmap_puts(datacenter->changed, name, catalog);
         unrender_service(catalog, service);
-        strmap_removes(datacenter->services, service->name);
+        strmap_removes(datacenter->services, name);
         service_free(service);
+        fallback_changed(catalog, datacenter, name);
+        free(name);
     }
     datacenter->instance_count = 0;
     catalog_set_nodes(catalog, datacenter, strmap_new());

@@ -8,7 +8,7 @@
 
 /* The RRsets of one set of instances. A, AAAA and CNAME are the same in every zone; SRV targets are in the
  * zone's own domain. */
-enum slot { SLOT_A, SLOT_AAAA, SLOT_CNAME, SLOT_SRV, SLOTS = SLOT_SRV + CATALOG_ZONES_MAX };
+enum slot { SLOT_A, SLOT_AAAA, SLOT_CNAME, SLOT_TXT, SLOT_SRV, SLOTS = SLOT_SRV + CATALOG_ZONES_MAX };
 
 #define DIGEST_LEN 16
 
@@ -17,17 +17,24 @@ struct rrset {
     uint8_t digest[DIGEST_LEN]; /* of everything the piece was made from: equal digests, equal pieces */
 };
 
-/* All instances that answer (tag NULL), or those with one tag. */
+/* All instances that answer (tag NULL), or those with one tag. There is one for each tag that is registered,
+ * be nothing in it. */
 struct answer_set {
-    char *tag; /* folded */
+    char *tag;      /* folded */
+    unsigned forms; /* bits of struct place's forms: the names that it is for */
+    bool shadowed;  /* its plain names are those of a service with a longer name: owners.c */
     struct rrset slots[SLOTS];
 };
+#define ALL_FORMS 3u
 
 struct service {
     char *name; /* folded */
     struct datacenter *datacenter;
-    struct view *view;
-    struct answer_set *sets; /* by tag, the one without a tag first */
+    struct view *view; /* without instances: not registered here, but where its policy falls back to */
+    struct config_service policy; /* of the present configuration; lists are the catalog's */
+    bool last_resort;             /* nothing is healthy: all that there is answers */
+    const char *fallback;         /* the datacenter whose instances answer instead, or NULL */
+    struct answer_set *sets;      /* by tag, the one without a tag first */
     size_t set_count;
 };
 
@@ -83,8 +90,10 @@ struct catalog {
     size_t datacenter_count;
     struct nameserver *ns; /* sorted by node */
     size_t ns_count;
+    bool dotted; /* a service with a dot in its name has been seen */
     struct zone_out zones[CATALOG_ZONES_MAX];
     size_t zone_count;         /* 0 while the local datacenter is unknown */
+    struct strmap *distances;  /* of nodes: coordinates.c; NULL: not known */
     struct computed *computed; /* every one ever given to a zone: versions may still use them */
     struct catalog_stats stats;
     struct view_faults faults;
@@ -99,6 +108,13 @@ void output_stop(struct catalog *catalog);
 void output_put(struct catalog *catalog, struct zone_out *out, const uint8_t *owner, uint16_t type,
                 struct piece *piece);
 struct zone_edit *output_edit(struct zone_out *out);
+/* Between the two only orders of records change: no new serial, no edits to count. */
+struct quiet {
+    bool changed[CATALOG_ZONES_MAX];
+    uint64_t edits;
+};
+void quiet_begin(const struct catalog *catalog, struct quiet *quiet);
+void quiet_end(struct catalog *catalog, const struct quiet *quiet);
 uint32_t ttl_seconds(nstime ttl);
 
 /* --- apex.c -------------------------------------------------------------------------------------- */
@@ -116,16 +132,31 @@ const struct computed *computed_new(struct catalog *catalog, const struct zone_o
 void computed_free_all(struct catalog *catalog);
 int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_computed *out);
 
-/* --- render_service.c, render_node.c ------------------------------------------------------------- */
+/* --- render_service.c, fallback.c ---------------------------------------------------------------- */
 
-bool instance_answers(const struct catalog *catalog, const struct view *view,
-                      const struct view_instance *instance);
+/* Is it in the answers of its service's name? */
+bool instance_answers(const struct service *service, const struct view_instance *instance);
 /* Brings the zones up to the service's view: edits the names whose records differ from what is there. */
 void render_service(struct catalog *catalog, struct service *service);
 /* Forgets what was rendered without editing (the zones are gone). */
 void render_forget(struct service *service);
 /* Removes all of its names. */
 void unrender_service(struct catalog *catalog, struct service *service);
+
+/* Services that answer from other datacenters. After a change of a service of this datacenter. */
+void fallback_changed(struct catalog *catalog, const struct datacenter *datacenter, const char *folded);
+/* After a change of the configuration: which services are there only because of their fallback. */
+void fallback_reconcile(struct catalog *catalog);
+/* Does a service without instances stay, for those of another datacenter? */
+bool fallback_keeps(const struct catalog *catalog, const struct service *service);
+
+/* --- coordinates.c ------------------------------------------------------------------------------- */
+
+#define COORDINATES_FAR UINT32_MAX
+/* Milliseconds from our agent's node to this one; COORDINATES_FAR: not known. */
+uint32_t coordinates_distance(const struct catalog *catalog, const char *node);
+
+/* --- render_node.c ------------------------------------------------------------------------------- */
 
 void render_node(struct catalog *catalog, struct node *node);
 void unrender_node(struct catalog *catalog, struct node *node);
@@ -155,6 +186,8 @@ void datacenter_empty(struct catalog *catalog, struct datacenter *datacenter);
 
 /* The service of that name, in any case, or NULL. datacenter NULL: the local one. */
 struct service *catalog_find(const struct catalog *catalog, const char *datacenter, const char *name);
+/* A new one, without instances, in its datacenter's map. */
+struct service *service_new(struct catalog *catalog, struct datacenter *datacenter, const char *folded);
 void service_free(void *service);
 /* Puts a view under a folded name, in place of the one there (an empty one removes the service). Takes the
  * view. */
@@ -164,4 +197,4 @@ int catalog_set_view(struct catalog *catalog, struct datacenter *datacenter, con
 struct strmap *catalog_read_nodes(const json_t *list, char **datacenter, struct err *err);
 /* Takes the map. */
 int catalog_set_nodes(struct catalog *catalog, struct datacenter *datacenter, struct strmap *nodes);
-void count_health(const struct catalog *catalog, const struct view *view, struct catalog_health *out);
+void count_health(const struct service *service, struct catalog_health *out);

@@ -86,6 +86,20 @@ void output_put(struct catalog *catalog, struct zone_out *out, const uint8_t *ow
         log_error("catalog: %s", err.text);
 }
 
+void quiet_begin(const struct catalog *catalog, struct quiet *quiet)
+{
+    quiet->edits = catalog->stats.edits;
+    for (size_t i = 0; i < catalog->zone_count; i++)
+        quiet->changed[i] = catalog->zones[i].changed;
+}
+
+void quiet_end(struct catalog *catalog, const struct quiet *quiet)
+{
+    catalog->stats.edits = quiet->edits;
+    for (size_t i = 0; i < catalog->zone_count; i++)
+        catalog->zones[i].changed = quiet->changed[i];
+}
+
 /* Serials begin with the time, so that they rise over restarts, and go up by one a change (RFC 1982); changes
  * come in at less than one a second in the long run, and a saved view's serial is gone beyond. */
 static uint32_t next_serial(uint32_t serial)

@@ -21,15 +21,15 @@ static const struct view_check *worst_check(const struct view *view, const struc
 }
 
 /* "" if the instance is in the answers. */
-static void reason_out(const struct catalog *catalog, const struct view *view,
-                       const struct view_instance *instance, char out[512])
+static void reason_out(const struct service *service, const struct view_instance *instance, char out[512])
 {
+    const struct view *view = service->view;
     out[0] = '\0';
-    if (instance_answers(catalog, view, instance))
+    if (instance_answers(service, instance))
         return;
     const struct view_check *check = worst_check(view, instance);
     bool by_check = instance->state == CHECK_CRITICAL ||
-                    (catalog->config.only_passing && instance->state != CHECK_PASSING);
+                    (service->policy.only_passing && instance->state != CHECK_PASSING);
     if (!by_check || !check)
         snprintf(out, 512, "its address is neither an IP nor a host name");
     else
@@ -40,9 +40,9 @@ static void reason_out(const struct catalog *catalog, const struct view *view,
 
 /* --- JSON ---------------------------------------------------------------------------------------- */
 
-static json_t *instance_json(const struct catalog *catalog, const struct view *view,
-                             const struct view_instance *instance)
+static json_t *instance_json(const struct service *service, const struct view_instance *instance)
 {
+    const struct view *view = service->view;
     char address[256], reason[512];
     const char *host;
     const struct address *where = view_address(view, instance, &host);
@@ -56,39 +56,45 @@ static json_t *instance_json(const struct catalog *catalog, const struct view *v
                                         "status", state_names[check->status], "node", (int)check->node_level,
                                         "output", view_text(view, check->output)));
     }
-    reason_out(catalog, view, instance, reason);
+    reason_out(service, instance, reason);
     bool warning = instance->state == CHECK_WARNING;
     return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:s}", "node", view_text(view, instance->node),
                      "id", view_text(view, instance->id), "address", address_text(where, host, address),
                      "port", (int)instance->port, "status", state_names[instance->state], "weight",
                      (int)(warning ? instance->weight_warning : instance->weight_passing), "tags", tags,
-                     "checks", checks, "dns", reason[0] ? reason : "in answers");
+                     "checks", checks, "dns",
+                     reason[0]              ? reason
+                     : service->last_resort ? "in answers, as the last resort"
+                                            : "in answers");
 }
 
-static json_t *service_json(const struct catalog *catalog, const struct service *service)
+static json_t *service_json(const struct service *service)
 {
+    static const char *const orders[] = {"weighted", "random", "nearest", "fixed"};
     struct catalog_health health;
-    count_health(catalog, service->view, &health);
+    count_health(service, &health);
     json_t *instances = json_array();
     for (uint32_t i = 0; i < service->view->instance_count; i++)
-        json_array_append_new(instances, instance_json(catalog, service->view, &service->view->instances[i]));
-    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:o}", "service", service->name, "passing",
+        json_array_append_new(instances, instance_json(service, &service->view->instances[i]));
+    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:s, s:b, s:s?, s:o}", "service", service->name, "passing",
                      (int)health.passing, "warning", (int)health.warning, "critical", (int)health.critical,
-                     "answering", (int)health.answering, "instances", instances);
+                     "answering", (int)health.answering, "order", orders[service->policy.order],
+                     "last_resort", (int)service->last_resort, "fallback", service->fallback, "instances",
+                     instances);
 }
 
 json_t *catalog_services_json(const struct catalog *catalog, const char *datacenter, const char *name)
 {
     if (name) {
         const struct service *service = catalog_find(catalog, datacenter, name);
-        return service ? service_json(catalog, service) : NULL;
+        return service ? service_json(service) : NULL;
     }
     const struct datacenter *in = datacenter_find(catalog, datacenter);
     json_t *list = json_array();
     const void *key;
     void *value;
     for (size_t i = 0; in && strmap_next(in->services, &i, &key, NULL, &value);)
-        json_array_append_new(list, service_json(catalog, value));
+        json_array_append_new(list, service_json(value));
     return list;
 }
 
@@ -125,16 +131,20 @@ void catalog_health_text(const struct catalog *catalog, const char *datacenter, 
     const struct view *view = service->view;
     const struct lines lines = {.line = line, .arg = arg};
     struct catalog_health health;
-    count_health(catalog, view, &health);
-    say(&lines, "%s: %u instances, %u passing, %u warning, %u critical, %u in answers", service->name,
-        health.instances, health.passing, health.warning, health.critical, health.answering);
+    count_health(service, &health);
+    say(&lines, "%s: %u instances, %u passing, %u warning, %u critical, %u in answers%s%s", service->name,
+        health.instances, health.passing, health.warning, health.critical, health.answering,
+        service->fallback      ? "; answered by datacenter "
+        : service->last_resort ? "; none is healthy: all of them, as the last resort"
+                               : "",
+        service->fallback ? service->fallback : "");
     for (uint32_t i = 0; i < view->instance_count; i++) {
         const struct view_instance *instance = &view->instances[i];
         char address[256], reason[512];
         const char *host;
         const struct address *where = view_address(view, instance, &host);
         address_text(where, host, address);
-        reason_out(catalog, view, instance, reason);
+        reason_out(service, instance, reason);
         bool v6 = where->kind == ADDRESS_IPV6;
         say(&lines, "%s%s%s:%d %s on %s %s%s%s", v6 ? "[" : "", address[0] ? address : "?", v6 ? "]" : "",
             (int)instance->port, view_text(view, instance->id), view_text(view, instance->node),

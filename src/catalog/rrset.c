@@ -21,7 +21,10 @@ static size_t count_of(const struct records *records)
 void records_add(struct records *records, const void *data, size_t len, uint16_t weight,
                  const struct address *extra)
 {
-    struct record record = {.offset = (uint32_t)records->bytes.len, .len = (uint16_t)len, .weight = weight};
+    struct record record = {.offset = (uint32_t)records->bytes.len,
+                            .rank = (uint32_t)count_of(records),
+                            .len = (uint16_t)len,
+                            .weight = weight};
     if (extra && extra->kind != ADDRESS_HOST)
         record.extra = *extra;
     buf_append(&records->bytes, data, len);
@@ -41,7 +44,7 @@ void records_free(struct records *records)
 
 struct order {
     const uint8_t *bytes;
-    size_t skip; /* octets at the front that do not make a record another one: an SRV record's weight */
+    size_t skip; /* octets at the front that do not make a record another one: SRV's priority and weight */
 };
 
 static int compare_identity(const struct order *order, const struct record *a, const struct record *b)
@@ -52,35 +55,52 @@ static int compare_identity(const struct order *order, const struct record *a, c
                   a->len - order->skip);
 }
 
+/* The one that stays comes first: the highest weight, for SRV within the lowest (best) priority. */
+static int compare_merit(const struct order *order, const struct record *a, const struct record *b)
+{
+    const uint8_t *x = order->bytes + a->offset, *y = order->bytes + b->offset;
+    int priority = order->skip ? memcmp(x, y, 2) : 0, weight = order->skip ? memcmp(y + 2, x + 2, 2) : 0;
+    return priority ? priority : weight ? weight : (a->weight < b->weight) - (a->weight > b->weight);
+}
+
 static int compare_records(const void *a, const void *b, void *arg)
 {
     const struct order *order = arg;
     const struct record *x = a, *y = b;
-    int identity = compare_identity(order, x, y);
-    if (identity)
-        return identity;
-    int octets = memcmp(order->bytes + y->offset, order->bytes + x->offset, x->len);
-    return octets ? octets : (x->weight < y->weight) - (x->weight > y->weight);
+    int identity = compare_identity(order, x, y), merit = identity ? identity : compare_merit(order, x, y);
+    return merit ? merit : (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-/* Of equal records the one with the highest weight stays: two processes at one address are one address to who
- * asks for A, and a plain service stays a plain one. */
-static void fold(struct records *records, uint16_t type)
+static int compare_ranks(const void *a, const void *b)
+{
+    const struct record *x = a, *y = b;
+    return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+/* Of equal records one stays: two processes at one address are one address to who asks for A, and a plain
+ * service stays a plain one. It stands where the first of them stood. */
+static void fold(struct records *records, const struct piece_spec *spec)
 {
     size_t count = count_of(records), kept = 0;
-    struct order order = {.bytes = records->bytes.data, .skip = type == DNS_SRV ? 4 : 0};
+    struct order order = {.bytes = records->bytes.data, .skip = spec->type == DNS_SRV ? 4 : 0};
     if (count > 1)
         qsort_r(item(records, 0), count, sizeof(struct record), compare_records, &order);
-    for (size_t i = 0; i < count; i++)
-        if (i == 0 || compare_identity(&order, item(records, kept - 1), item(records, i)) != 0)
-            *item(records, kept++) = *item(records, i);
+    for (size_t i = 0; i < count; i++) {
+        struct record *last = item(records, kept - (kept > 0)), *next = item(records, i);
+        if (kept == 0 || compare_identity(&order, last, next) != 0)
+            *item(records, kept++) = *next;
+        else if (next->rank < last->rank)
+            last->rank = next->rank;
+    }
     records->items.len = kept * sizeof(struct record);
+    if (spec->keep_order && kept > 1)
+        qsort(item(records, 0), kept, sizeof(struct record), compare_ranks);
 }
 
 static void digest(const struct records *records, const struct piece_spec *spec, uint8_t out[DIGEST_LEN])
 {
     struct buf input = {0};
-    uint32_t head[4] = {spec->type, spec->ttl, spec->answers, spec->origin};
+    uint32_t head[5] = {spec->type, spec->ttl, spec->answers, spec->origin, spec->keep_order};
     buf_append(&input, head, sizeof(head));
     for (size_t i = 0; i < count_of(records); i++) {
         const struct record *record = item(records, i);
@@ -136,7 +156,7 @@ void rrset_make(struct records *records, struct piece_spec *spec, uint32_t extra
     memset(out, 0, sizeof(*out));
     if (count_of(records) == 0)
         return;
-    fold(records, spec->type);
+    fold(records, spec);
     digest(records, spec, out->digest);
     out->piece = strmap_get(known, out->digest, DIGEST_LEN);
     if (out->piece) {

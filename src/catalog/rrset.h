@@ -6,6 +6,7 @@
 
 struct record {
     uint32_t offset; /* into bytes */
+    uint32_t rank;   /* the how manieth it was: the order of an RRset that keeps its order */
     uint16_t len, weight;
     struct address extra; /* the target's address for the additional section; ADDRESS_NONE: none */
 };
@@ -14,6 +15,7 @@ struct records {
     struct buf bytes, items; /* items: struct record */
 };
 
+/* In the order in which they shall stand, if spec->keep_order. */
 void records_add(struct records *records, const void *data, size_t len, uint16_t weight,
                  const struct address *extra);
 void records_clear(struct records *records);

@@ -13,14 +13,14 @@
 #define OUTPUT_MAX 160
 
 /* Views compare by memcmp: no padding may hide in here. */
-_Static_assert(sizeof(struct view_instance) == 9 * 4 + 2 * 2 + 2 + 2 * 17, "padding");
+_Static_assert(sizeof(struct view_instance) == 11 * 4 + 2 * 2 + 2 + 2 * 17, "padding");
 _Static_assert(sizeof(struct view_check) == 12, "padding");
 
 struct parser {
     struct view *view;
     struct buf pool;
     struct strmap *interned; /* text -> offset + 1 */
-    struct buf instances, checks, tags;
+    struct buf instances, checks, tags, metas;
     struct view_faults *faults;
     struct err *err;
     char where[64];
@@ -112,6 +112,34 @@ static int parse_tags(struct parser *p, const json_t *list, struct view_instance
     return 0;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorted by key: Consul's own order is that of a hash map in some versions. */
+static int parse_metadata(struct parser *p, json_t *object, struct view_instance *instance)
+{
+    size_t count = json_object_size(object), n = 0;
+    const char **keys = xcalloc(count + 1, sizeof(*keys)), *key;
+    json_t *value;
+    int result = 0;
+    instance->first_meta = (uint32_t)(p->metas.len / sizeof(struct view_meta));
+    json_object_foreach(object, key, value) keys[n++] = key;
+    qsort(keys, n, sizeof(*keys), compare_keys);
+    for (size_t i = 0; i < n && result == 0; i++) {
+        const char *text;
+        result = json_text(object, keys[i], p->where, &text, p->err);
+        if (result < 0)
+            break;
+        struct view_meta meta = {intern(p, keys[i]), intern(p, text)};
+        buf_append(&p->metas, &meta, sizeof(meta));
+        instance->meta_count++;
+    }
+    free(keys);
+    return result;
+}
+
 static int parse_weight(struct parser *p, const json_t *weights, const char *key, uint16_t *out)
 {
     json_t *value;
@@ -143,7 +171,7 @@ static int parse_node(struct parser *p, const json_t *node, struct view_instance
 static int parse_service(struct parser *p, const json_t *service, struct view_instance *instance)
 {
     const char *name, *id, *address;
-    json_t *port, *tags, *weights;
+    json_t *port, *tags, *weights, *metadata;
     if (json_text(service, "Service", p->where, &name, p->err) < 0 ||
         json_text(service, "ID", p->where, &id, p->err) < 0 ||
         json_text(service, "Address", p->where, &address, p->err) < 0 ||
@@ -152,7 +180,8 @@ static int parse_service(struct parser *p, const json_t *service, struct view_in
         json_member(service, "Weights", JSON_OBJECT, p->where, &weights, p->err) < 0 ||
         parse_weight(p, weights, "Passing", &instance->weight_passing) < 0 ||
         parse_weight(p, weights, "Warning", &instance->weight_warning) < 0 ||
-        parse_tags(p, tags, instance) < 0)
+        json_member(service, "Meta", JSON_OBJECT, p->where, &metadata, p->err) < 0 ||
+        parse_tags(p, tags, instance) < 0 || parse_metadata(p, metadata, instance) < 0)
         return -1;
     if (!id[0] && !name[0])
         return err_set(p->err, "%s: Service has neither ID nor Service", p->where);
@@ -253,11 +282,13 @@ static struct view *finish(struct parser *p)
     view->instance_count = (uint32_t)(p->instances.len / sizeof(struct view_instance));
     view->check_count = (uint32_t)(p->checks.len / sizeof(struct view_check));
     view->tag_count = (uint32_t)(p->tags.len / sizeof(uint32_t));
+    view->meta_count = (uint32_t)(p->metas.len / sizeof(struct view_meta));
     view->pool_len = (uint32_t)p->pool.len;
     /* Exact copies: the buffers grew in powers of two, and the views are most of what the process holds. */
     view->instances = p->instances.len ? xmemdup(p->instances.data, p->instances.len) : NULL;
     view->checks = p->checks.len ? xmemdup(p->checks.data, p->checks.len) : NULL;
     view->tags = p->tags.len ? xmemdup(p->tags.data, p->tags.len) : NULL;
+    view->metas = p->metas.len ? xmemdup(p->metas.data, p->metas.len) : NULL;
     view->pool = xmemdup(p->pool.data, p->pool.len);
     return view;
 }
@@ -290,6 +321,7 @@ struct view *view_from_json(const json_t *list, struct view_faults *faults, stru
     buf_free(&p.instances);
     buf_free(&p.checks);
     buf_free(&p.tags);
+    buf_free(&p.metas);
     return view;
 }
 
@@ -313,6 +345,7 @@ void view_free(struct view *view)
     free(view->instances);
     free(view->checks);
     free(view->tags);
+    free(view->metas);
     free(view->pool);
     free(view);
 }
@@ -325,10 +358,21 @@ static bool same(const void *a, const void *b, size_t len)
 bool view_equal(const struct view *a, const struct view *b)
 {
     return a->instance_count == b->instance_count && a->check_count == b->check_count &&
-           a->tag_count == b->tag_count && a->pool_len == b->pool_len &&
+           a->tag_count == b->tag_count && a->meta_count == b->meta_count && a->pool_len == b->pool_len &&
            same(a->instances, b->instances, a->instance_count * sizeof(*a->instances)) &&
            same(a->checks, b->checks, a->check_count * sizeof(*a->checks)) &&
-           same(a->tags, b->tags, a->tag_count * sizeof(*a->tags)) && same(a->pool, b->pool, a->pool_len);
+           same(a->tags, b->tags, a->tag_count * sizeof(*a->tags)) &&
+           same(a->metas, b->metas, a->meta_count * sizeof(*a->metas)) && same(a->pool, b->pool, a->pool_len);
+}
+
+const char *view_metadata(const struct view *view, const struct view_instance *instance, const char *key)
+{
+    for (uint32_t i = 0; i < instance->meta_count; i++) {
+        const struct view_meta *meta = &view->metas[instance->first_meta + i];
+        if (strcmp(view_text(view, meta->key), key) == 0)
+            return view_text(view, meta->value);
+    }
+    return NULL;
 }
 
 const struct address *view_address(const struct view *view, const struct view_instance *instance,
@@ -376,7 +420,15 @@ static void write_instance(const struct view *view, const struct view_instance *
             buf_puts(out, ",");
         json_write_text(out, view_text(view, view->tags[instance->first_tag + i]));
     }
-    buf_puts(out, "]},\"Checks\":[");
+    buf_puts(out, "]");
+    for (uint32_t i = 0; i < instance->meta_count; i++) {
+        const struct view_meta *meta = &view->metas[instance->first_meta + i];
+        buf_puts(out, i > 0 ? "," : ",\"Meta\":{");
+        json_write_text(out, view_text(view, meta->key));
+        buf_puts(out, ":");
+        json_write_text(out, view_text(view, meta->value));
+    }
+    buf_puts(out, instance->meta_count > 0 ? "}},\"Checks\":[" : "},\"Checks\":[");
     for (uint32_t i = 0; i < instance->check_count; i++) {
         const struct view_check *check = &view->checks[instance->first_check + i];
         buf_puts(out, i > 0 ? ",{\"Name\":" : "{\"Name\":");

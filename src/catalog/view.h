@@ -34,6 +34,10 @@ struct view_check {
     uint16_t unused;
 };
 
+struct view_meta {
+    uint32_t key, value;
+};
+
 /* Without padding, so that views compare by memcmp. */
 struct view_instance {
     uint32_t node, id;
@@ -41,7 +45,8 @@ struct view_instance {
     uint32_t node_host; /* the node's address if it is a host name */
     uint32_t first_tag, tag_count;
     uint32_t first_check, check_count;
-    int32_t port; /* -1: not a port; then in no SRV record */
+    uint32_t first_meta, meta_count; /* by key */
+    int32_t port;                    /* -1: not a port; then in no SRV record */
     uint16_t weight_passing, weight_warning;
     uint8_t state;          /* the worst of its own checks and of its node's */
     uint8_t bad_address;    /* had an address that DNS cannot carry */
@@ -53,8 +58,9 @@ struct view {
     struct view_instance *instances; /* by node (case folded), then ID */
     struct view_check *checks;
     uint32_t *tags;
+    struct view_meta *metas;
     char *pool;
-    uint32_t instance_count, check_count, tag_count, pool_len;
+    uint32_t instance_count, check_count, tag_count, meta_count, pool_len;
 };
 
 /* What was left out of a body, for status and metrics. */
@@ -80,6 +86,9 @@ static inline const char *view_text(const struct view *view, uint32_t offset)
 /* The address that clients get: the service's own, else its node's. host is set for ADDRESS_HOST. */
 const struct address *view_address(const struct view *view, const struct view_instance *instance,
                                    const char **host);
+
+/* The value of the instance's metadata under this key, or NULL. */
+const char *view_metadata(const struct view *view, const struct view_instance *instance, const char *key);
 
 /* Appends the view in the shape of Consul's own body, so that view_parse reads it back to an equal view. */
 void view_write(const struct view *view, const char *service, struct buf *out);
