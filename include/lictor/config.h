@@ -84,6 +84,8 @@ struct config_service {
 #define CONFIG_SERVICE_DATACENTERS  0x80u
 
 #define CONFIG_REVERSE_MAX 256
+/* Other datacenters that are watched at once. */
+#define CONFIG_DATACENTERS_MAX 8
 
 struct config_services {
     bool enabled;
@@ -106,11 +108,12 @@ struct config_services {
     uint32_t soa_refresh, soa_retry, soa_expire; /* seconds */
     /* Most records in an answer without EDNS, or with an EDNS size of 512 and less; 0: as many as fit. */
     unsigned udp_answer_limit;
-    bool enable_truncate;           /* TC on a reply that holds less than it should */
-    bool node_meta_txt;             /* metadata of nodes in the additional section */
-    bool translate_wan;             /* other datacenters' nodes and services have their `wan` addresses */
-    struct config_strings ns;       /* names; empty: one per advertised member */
-    struct config_strings transfer; /* as a zone's, as the next */
+    bool enable_truncate;              /* TC on a reply that holds less than it should */
+    bool node_meta_txt;                /* metadata of nodes in the additional section */
+    bool translate_wan;                /* other datacenters' nodes and services have their `wan` addresses */
+    struct config_strings datacenters; /* lower-case; other ones whose views are kept current, asked or not */
+    struct config_strings ns;          /* names; empty: one per advertised member */
+    struct config_strings transfer;    /* as a zone's, as the next */
     struct config_notifies notify;
 };
 

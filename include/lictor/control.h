@@ -5,6 +5,7 @@
 #include "lictor/action.h"
 #include "lictor/builder.h"
 #include "lictor/catalog.h"
+#include "lictor/datacenters.h"
 #include "lictor/role.h"
 #include "lictor/serve.h"
 #include "lictor/watch.h"
@@ -21,7 +22,8 @@ struct control_view {
     struct snapshot_slot *slot;
     struct role *role;
     struct watch *watch;
-    struct catalog *catalog; /* builder thread only: through jobs */
+    struct datacenters *datacenters; /* remote ones */
+    struct catalog *catalog;         /* builder thread only: through jobs */
     struct action_engine *actions;
     struct consul_client *watch_client, *election_client;
     unsigned connections; /* to Consul, that the clients above may have */

@@ -5,14 +5,16 @@
  * Blocked queries stand on catalog/services, catalog/nodes, health/state/critical and health/state/warning,
  * and on health/service/X of up to 64 services (the pool). Of the others those are read again that the
  * differences of the two state lists name, or whose tags changed; all of them when services or nodes came,
- * went or moved (at a bounded rate), and every few minutes. The client should allow 80 connections. */
+ * went or moved (at a bounded rate), and every few minutes. The client should allow 80 connections. The watch
+ * of a remote datacenter has no pool, so that several fit: WATCH_REMOTE_CONNECTIONS each. */
 #pragma once
 
 #include "lictor/builder.h"
 #include "lictor/catalog.h"
 #include "lictor/consul.h"
 
-#define WATCH_CONNECTIONS 80
+#define WATCH_CONNECTIONS        80
+#define WATCH_REMOTE_CONNECTIONS 6
 
 struct watch;
 
@@ -26,13 +28,15 @@ struct watch_config {
     struct builder *builder;
     struct consul_client *client;
     struct catalog *catalog; /* touched on the builder only */
-    const char *datacenter;  /* a remote one (outlives the watch); NULL: the local one */
+    const char *datacenter;  /* a remote one (copied); NULL: the local one */
     /* Written from main: stale_from and dead_from (not before the view is live: those of a restored view are
      * the caller's), and held, which is cleared once the first complete view is published. */
     struct zone_state *state;
     const struct config *config; /* read in watch_new only, but for stale_for: watch_configure */
     watch_changed_fn *changed;
     void *changed_arg;
+    void (*complete)(void *arg); /* main: the first complete view is published. NULL: nobody asks */
+    void *complete_arg;
 };
 struct watch *watch_new(const struct watch_config *config);
 /* After a reload. Main. */
@@ -40,6 +44,10 @@ void watch_configure(struct watch *watch, const struct config *config);
 /* Main. Cancels all requests. Jobs that are with the builder still run (catalog and `changed` must live until
  * builder_free). NULL is allowed. */
 void watch_free(struct watch *watch);
+
+/* Leaves so many of WATCH_CONNECTIONS to others, such as the watches of other datacenters: the pool of
+ * blocked queries gives way. Main. */
+void watch_reserve(struct watch *watch, unsigned connections);
 
 /* True once a complete view came from Consul in this process (`live`), as opposed to one restored from disk.
  * It stays true through outages: those show in the state's stale_from. Main. */

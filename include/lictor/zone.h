@@ -29,6 +29,7 @@ struct zone_state {
     _Atomic nstime stale_from; /* from then on EDE 3 and a TTL of at most 5 s; NS_NEVER: live */
     _Atomic nstime dead_from;  /* from then on SERVFAIL, EDE 22 (SOA EXPIRE, `stale-for`); NS_NEVER: never */
     _Atomic bool held;         /* SERVFAIL, EDE 14: no content yet, or held until its file is in order */
+    _Atomic bool asked; /* of an origin: set by workers when a question was about it; who reads clears */
     /* Counters for /metrics, added to by workers with relaxed order once a batch. */
     _Atomic uint64_t queries;
 };
@@ -91,7 +92,7 @@ const uint8_t *zone_apex(const struct zone *zone); /* lower-case wire form */
 enum zone_kind zone_kind(const struct zone *zone);
 struct zone_state *zone_state(const struct zone *zone);
 /* NULL for 0 and in a zone without origins. */
-const struct zone_origin *zone_origin(const struct zone *zone, uint8_t number);
+struct zone_origin *zone_origin(const struct zone *zone, uint8_t number);
 const struct zone_manner *zone_manner(const struct zone *zone);
 uint32_t zone_serial(const struct zone *zone);     /* of its SOA; 0 without one */
 uint32_t zone_soa_expire(const struct zone *zone); /* seconds; 0 without a SOA */
@@ -168,7 +169,7 @@ int zone_miss(const struct zone *zone, const uint8_t *lower_qname, struct zone_c
 struct zone_edit *zone_edit_new(const uint8_t *apex, enum zone_kind kind, struct zone_state *state,
                                 zone_miss_fn *miss, const void *miss_arg);
 /* For this version and those made of it. Outlives them. */
-void zone_edit_set_origins(struct zone_edit *edit, const struct zone_origins *origins);
+void zone_edit_set_origins(struct zone_edit *edit, struct zone_origins *origins);
 /* For this version and those made of it. */
 void zone_edit_set_manner(struct zone_edit *edit, const struct zone_manner *manner);
 /* The next version of base; base keeps serving and is not changed. */

@@ -96,13 +96,13 @@ static struct datacenter *append(struct catalog *catalog)
     return datacenter;
 }
 
-void datacenters_new(struct catalog *catalog)
+void datacenter_list_new(struct catalog *catalog)
 {
     catalog->origins = xcalloc(1, sizeof(*catalog->origins));
     append(catalog);
 }
 
-void datacenters_free(struct catalog *catalog)
+void datacenter_list_free(struct catalog *catalog)
 {
     for (size_t i = 0; i < catalog->datacenter_count; i++) {
         struct datacenter *datacenter = catalog->datacenters[i];

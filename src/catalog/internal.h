@@ -174,8 +174,8 @@ struct datacenter *datacenter_find(const struct catalog *catalog, const char *na
 struct datacenter *datacenter_get(struct catalog *catalog, const char *name);
 /* The next one that has a name (and the local one always): for (size_t i = 0; (dc = ...(catalog, &i));) */
 struct datacenter *datacenter_next(const struct catalog *catalog, size_t *i);
-void datacenters_new(struct catalog *catalog);
-void datacenters_free(struct catalog *catalog);
+void datacenter_list_new(struct catalog *catalog);
+void datacenter_list_free(struct catalog *catalog);
 /* Once zones have been started: where its names are. */
 void datacenter_place(const struct catalog *catalog, struct datacenter *datacenter);
 bool datacenter_fits(const struct catalog *catalog, const char *folded);

@@ -52,6 +52,8 @@ void read_consul(struct check *check);
 void read_services(struct check *check);
 /* `service "PATTERN" { }` in the `services` section (NULL: none), most exact pattern first. */
 void read_service_blocks(struct check *check, cfg_t *services);
+/* The key `datacenters` of a block. */
+void read_datacenters(struct check *check, cfg_t *block, struct config_strings *out);
 
 /* Patterns of service names; see config.h. */
 char *pattern_fold(const char *text, size_t len); /* lower case; caller frees */

@@ -61,6 +61,7 @@ static const struct section sections[] = {
               {"only-passing", false},
               {"answers", false},
               {"watch", false},
+              {"datacenters", true},
               {"reverse", true},
               {"reverse-ttl", false},
               {"compat", false},

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWERS_MAX     65535 /* more cannot be counted in a message (RFC 1035 section 4.1.1) */
-#define DATACENTERS_MAX 16
+#define ANSWERS_MAX 65535 /* more cannot be counted in a message (RFC 1035 section 4.1.1) */
 
 /* --- patterns ------------------------------------------------------------------------------------- */
 
@@ -69,13 +68,13 @@ static bool is_datacenter(const char *text)
            text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] == '\0';
 }
 
-static void read_datacenters(struct check *check, cfg_t *block, struct config_service *service)
+void read_datacenters(struct check *check, cfg_t *block, struct config_strings *out)
 {
     size_t count = value_count(block, "datacenters");
-    if (count > DATACENTERS_MAX)
+    if (count > CONFIG_DATACENTERS_MAX)
         fault_add(check->faults, read_line(block, "datacenters"),
-                  "`datacenters` has %zu of them; name at most %d", count, DATACENTERS_MAX);
-    for (size_t i = 0; i < count && i < DATACENTERS_MAX; i++) {
+                  "`datacenters` has %zu of them; name at most %d", count, CONFIG_DATACENTERS_MAX);
+    for (size_t i = 0; i < count && i < CONFIG_DATACENTERS_MAX; i++) {
         const struct value *value = value_at(block, "datacenters", i);
         if (!is_datacenter(value->text)) {
             fault_add(check->faults, value->line,
@@ -84,10 +83,10 @@ static void read_datacenters(struct check *check, cfg_t *block, struct config_se
             continue;
         }
         char *name = pattern_fold(value->text, strlen(value->text));
-        for (size_t k = 0; k < service->datacenters.count; k++)
-            if (!strcmp(service->datacenters.items[k], name))
+        for (size_t k = 0; k < out->count; k++)
+            if (!strcmp(out->items[k], name))
                 fault_add(check->faults, value->line, "`datacenters` has `%s` twice; keep one", name);
-        strings_add(&service->datacenters, name);
+        strings_add(out, name);
     }
 }
 
@@ -125,7 +124,7 @@ static void read_service(struct check *check, cfg_t *block)
     if (is_set(&service, block, "metadata", CONFIG_SERVICE_METADATA))
         service.metadata = read_bool(check, block, "metadata", true);
     if (is_set(&service, block, "datacenters", CONFIG_SERVICE_DATACENTERS))
-        read_datacenters(check, block, &service);
+        read_datacenters(check, block, &service.datacenters);
     services->service =
         xrealloc(services->service, (services->service_count + 1) * sizeof(*services->service));
     services->service[services->service_count++] = service;

@@ -91,6 +91,36 @@ static void read_ns(struct check *check, const struct value *value)
     strings_add(&check->config->services.ns, xstrdup(name_to_text(name, text)));
 }
 
+static void free_strings(struct config_strings *strings)
+{
+    for (size_t i = 0; i < strings->count; i++)
+        free(strings->items[i]);
+    free(strings->items);
+}
+
+/* Each is watched, with connections of its own to the agent. */
+static void check_datacenters(struct check *check, cfg_t *block)
+{
+    const struct config_services *services = &check->config->services;
+    struct config_strings all = {0};
+    for (size_t i = 0; i <= services->service_count; i++) {
+        const struct config_strings *some =
+            i < services->service_count ? &services->service[i].datacenters : &services->datacenters;
+        for (size_t k = 0; k < some->count; k++) {
+            bool known = false;
+            for (size_t n = 0; n < all.count && !known; n++)
+                known = !strcmp(all.items[n], some->items[k]);
+            if (!known)
+                strings_add(&all, xstrdup(some->items[k]));
+        }
+    }
+    if (all.count > CONFIG_DATACENTERS_MAX)
+        fault_add(check->faults, section_line(block),
+                  "`services` names %zu datacenters in all; %d can be kept current at once, name fewer",
+                  all.count, CONFIG_DATACENTERS_MAX);
+    free_strings(&all);
+}
+
 void read_services(struct check *check)
 {
     static const char *const watch[] = {"all", "asked", NULL};
@@ -112,7 +142,9 @@ void read_services(struct check *check)
         read_service_ttl(check, value_at(block, "service-ttl", i));
     for (size_t i = 0; i < value_count(block, "ns"); i++)
         read_ns(check, value_at(block, "ns", i));
+    read_datacenters(check, block, &services->datacenters);
     read_service_blocks(check, block);
+    check_datacenters(check, block);
 }
 
 /* --- copies ---------------------------------------------------------------------------------------- */
@@ -124,13 +156,6 @@ static struct config_strings copy_strings(const struct config_strings *strings)
     for (size_t i = 0; i < strings->count; i++)
         out.items[i] = xstrdup(strings->items[i]);
     return out;
-}
-
-static void free_strings(struct config_strings *strings)
-{
-    for (size_t i = 0; i < strings->count; i++)
-        free(strings->items[i]);
-    free(strings->items);
 }
 
 void config_services_copy(struct config_services *out, const struct config_services *services)
@@ -153,6 +178,7 @@ void config_services_copy(struct config_services *out, const struct config_servi
     if (services->reverse_count)
         memcpy(out->reverse, services->reverse, services->reverse_count * sizeof(*out->reverse));
     out->ns = copy_strings(&services->ns);
+    out->datacenters = copy_strings(&services->datacenters);
 }
 
 void config_services_free(struct config_services *services)
@@ -169,4 +195,5 @@ void config_services_free(struct config_services *services)
     free_strings(&services->ns);
     free_strings(&services->transfer);
     notifies_free(&services->notify);
+    free_strings(&services->datacenters);
 }

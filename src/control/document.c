@@ -47,7 +47,12 @@ static json_t *role_or_null(const struct control *control)
 
 static json_t *view_or_null(const struct control *control)
 {
-    return control->view.watch ? watch_status(control->view.watch) : json_null();
+    if (!control->view.watch)
+        return json_null();
+    json_t *view = watch_status(control->view.watch);
+    if (control->view.datacenters)
+        json_object_set_new(view, "datacenters", datacenters_status(control->view.datacenters));
+    return view;
 }
 
 static json_t *client_json(const struct consul_client *client)

@@ -238,12 +238,21 @@ static void sample_view_live(struct scrape *s)
         put(s, watch_live(s->view->watch));
 }
 
+static void put_remote_age(void *arg, const char *name, bool live, nstime contact)
+{
+    (void)live;
+    if (contact)
+        put1(arg, "datacenter", name, seconds(clock_boot() - contact));
+}
+
 static void sample_view_age_seconds(struct scrape *s)
 {
     nstime contact = s->view->watch ? watch_last_contact(s->view->watch) : 0;
     const char *datacenter = s->view->config->consul.datacenter;
     if (contact)
         put1(s, "datacenter", datacenter ? datacenter : "local", seconds(clock_boot() - contact));
+    if (s->view->datacenters)
+        datacenters_each(s->view->datacenters, put_remote_age, s);
 }
 
 static void sample_view_services(struct scrape *s)

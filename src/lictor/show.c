@@ -112,6 +112,28 @@ static void put_failsafe(struct table *table, const json_t *failsafe)
     }
 }
 
+/* Remote ones that are watched. */
+static void put_datacenters(struct table *table, const json_t *datacenters)
+{
+    char age[32];
+    size_t i;
+    const json_t *datacenter;
+    json_array_foreach(datacenters, i, datacenter)
+    {
+        const json_t *watch = json_object_get(datacenter, "watch");
+        if (!json_is_object(watch))
+            continue;
+        bool contact = flag(watch, "contact");
+        table_put(table, DIM, "");
+        table_printf(table, contact ? PLAIN : WARN, "%s: %s, %lld services, %s old",
+                     text(datacenter, "datacenter"),
+                     !flag(watch, "live") ? "not live"
+                     : contact            ? "live"
+                                          : "lost",
+                     number(watch, "services"), milliseconds(number(watch, "age_ms"), age));
+    }
+}
+
 static void put_view(struct table *table, const json_t *view)
 {
     char age[32];
@@ -125,6 +147,7 @@ static void put_view(struct table *table, const json_t *view)
         table_put(table, DIM, "");
         table_put(table, BAD, error);
     }
+    put_datacenters(table, json_object_get(view, "datacenters"));
 }
 
 static void put_zone(struct table *table, const json_t *zone, const char *head)

@@ -86,6 +86,7 @@ void daemon_free(struct daemon *daemon)
     signal(SIGHUP, SIG_IGN);
     control_free(daemon->control);
     daemon_confirm_view(daemon);
+    datacenters_free(daemon->datacenters);
     watch_free(daemon->watch);
     server_free(daemon->server); /* its workers hand messages to the role's peer */
     desk_free(daemon->desk);

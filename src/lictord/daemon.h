@@ -15,6 +15,7 @@
 #include "lictor/config.h"
 #include "lictor/consul.h"
 #include "lictor/control.h"
+#include "lictor/datacenters.h"
 #include "lictor/gate.h"
 #include "lictor/role.h"
 #include "lictor/runner.h"
@@ -67,6 +68,7 @@ struct daemon {
     struct server *server;
     struct consul_client *watch_client, *election_client;
     struct watch *watch;
+    struct datacenters *datacenters;
     struct role *role;
     struct action_engine *actions;
     struct control *control;

@@ -103,6 +103,8 @@ static void apply(struct reload *reload)
         control_set_config(daemon->control, daemon->config);
     if (daemon->watch)
         watch_configure(daemon->watch, daemon->config);
+    if (daemon->datacenters)
+        datacenters_configure(daemon->datacenters, daemon->config);
     daemon_limit_restored_view(daemon);
     struct policy_job *keys = xmalloc(sizeof *keys);
     *keys = (struct policy_job){daemon, reload->policy};

@@ -129,6 +129,17 @@ static void start_watch(struct daemon *daemon)
     builder_every(daemon->builder, SAVE_INTERVAL, daemon_save_view, daemon);
     builder_every(daemon->builder, NS_PER_S, daemon_redraw_orders, daemon);
     daemon->watch = watch_new(&config);
+    daemon->datacenters = datacenters_new(&(struct datacenters_config){
+        .base = daemon->base,
+        .builder = daemon->builder,
+        .client = daemon->watch_client,
+        .catalog = daemon->catalog,
+        .state = &daemon->services_state,
+        .local = daemon->watch,
+        .config = daemon->config,
+        .changed = daemon_view_changed,
+        .changed_arg = daemon,
+    });
 }
 
 static int start_server(struct daemon *daemon, struct server_listen *listens, struct acl *inspect_from,
@@ -195,6 +206,7 @@ static int start_control(struct daemon *daemon, struct err *err)
         .slot = &daemon->slot,
         .role = daemon->role,
         .watch = daemon->watch,
+        .datacenters = daemon->datacenters,
         .catalog = daemon->catalog,
         .actions = daemon->actions,
         .watch_client = daemon->watch_client,

@@ -3,14 +3,19 @@
  * connection after some seconds): it is what makes us knock. */
 #include "witness.h"
 
+#include "lictor/log.h"
 #include "lictor/sockets.h"
 #include "lictor/xalloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define PATIENCE NS_PER_S /* for a connection; and before the next one where the last was of no use */
+/* For the first tries of a connection: a SYN that meets a socket in the instant of its closing is dropped,
+ * and the kernel repeats it only after a second. Doubles up to PATIENCE. */
+#define FIRST_PATIENCE (50 * NS_PER_MS)
 
 bool testimony_add(struct testimony *testimony, enum sighting sighting, nstime now)
 {
@@ -43,6 +48,7 @@ struct witness {
     struct event *tcp_event, *udp_event, *knock; /* knock: when to connect next, or to give up connecting */
     bool connected;
     unsigned early_ends; /* in a row */
+    unsigned silences;   /* attempts in a row without an answer */
     nstime since;        /* of the connection */
     void (*dead)(void *arg);
     void *arg;
@@ -103,6 +109,7 @@ static void refused(struct witness *witness)
     bool known = witness->testimony.seen;
     if (testimony_add(&witness->testimony, SIGHTING_REFUSED, now)) {
         close_one(&witness->udp, &witness->udp_event);
+        evtimer_del(witness->knock); /* told once */
         witness->dead(witness->arg); /* frees us, maybe */
         return;
     }
@@ -112,17 +119,35 @@ static void refused(struct witness *witness)
     knock_after(witness, known ? WITNESS_AGAIN + NS_PER_MS : 5 * PATIENCE);
 }
 
+/* A server that is full ends each connection at once: do not hammer it. But one that ends early may be one
+ * whose process is just dying: its workers' sockets close one after the other, and those that are left still
+ * accept for a moment. */
+static void pause_after_end(struct witness *witness)
+{
+    static const nstime pauses[] = {0, 0, 10 * NS_PER_MS, 40 * NS_PER_MS, 160 * NS_PER_MS};
+    witness->early_ends = clock_boot() - witness->since < PATIENCE ? witness->early_ends + 1 : 0;
+    knock_after(witness, witness->early_ends < sizeof pauses / sizeof *pauses ? pauses[witness->early_ends]
+                                                                              : PATIENCE);
+}
+
 /* How the attempt to connect ended: 0, or an errno. */
 static void attempted(struct witness *witness, int error)
 {
+    log_debug("witness: connecting: %s", error == 0 ? "accepted" : strerror(error));
     if (error == 0) {
         witness->connected = true;
+        witness->silences = 0;
         witness->since = clock_boot();
         testimony_add(&witness->testimony, SIGHTING_ACCEPTED, witness->since);
         close_one(&witness->udp, &witness->udp_event);
         evtimer_del(witness->knock);
         event_free(witness->tcp_event);
         witness->tcp_event = NULL;
+        /* A handshake that a dying process's socket completed may leave us alone with our end: the kernel
+         * drops its side without a word. To data it answers with a reset. One octet, of a message's length,
+         * that asks nothing and is not counted. */
+        static const unsigned char octet[1] = {0};
+        (void)!send(witness->tcp, octet, sizeof octet, MSG_NOSIGNAL);
         return;
     }
     close_one(&witness->tcp, &witness->tcp_event);
@@ -131,20 +156,20 @@ static void attempted(struct witness *witness, int error)
         return;
     }
     testimony_add(&witness->testimony, SIGHTING_NOTHING, clock_boot());
+    if (error == ECONNRESET) { /* accepted, and ended before we saw that */
+        witness->since = clock_boot();
+        pause_after_end(witness);
+        return;
+    }
     knock_after(witness, PATIENCE);
 }
 
 static void tcp_ended(struct witness *witness)
 {
     witness->connected = false;
+    log_debug("witness: the connection ended");
     close_one(&witness->tcp, &witness->tcp_event);
-    /* A server that is full ends each connection at once: do not hammer it. But one that ends early may be
-     * one whose process is just dying: its workers' sockets close one after the other, and those that are
-     * left still accept for a moment. */
-    static const nstime pauses[] = {0, 0, 10 * NS_PER_MS, 40 * NS_PER_MS, 160 * NS_PER_MS};
-    witness->early_ends = clock_boot() - witness->since < PATIENCE ? witness->early_ends + 1 : 0;
-    knock_after(witness, witness->early_ends < sizeof pauses / sizeof *pauses ? pauses[witness->early_ends]
-                                                                              : PATIENCE);
+    pause_after_end(witness);
 }
 
 static void tcp_readable(evutil_socket_t fd, short what, void *arg)
@@ -184,7 +209,7 @@ static void connect_now(struct witness *witness)
         knock_after(witness, PATIENCE);
         return;
     }
-    knock_after(witness, PATIENCE);
+    knock_after(witness, witness->silences < 5 ? FIRST_PATIENCE << witness->silences : PATIENCE);
     witness->tcp_event = event_new(witness->base, witness->tcp, EV_WRITE, tcp_writable, witness);
     event_add(witness->tcp_event, NULL);
     if (connect(witness->tcp, (struct sockaddr *)&witness->address, sockaddr_len(&witness->address)) != 0 &&
@@ -197,8 +222,10 @@ static void knock_due(evutil_socket_t fd, short what, void *arg)
 {
     struct witness *witness = arg;
     (void)fd, (void)what;
-    if (witness->tcp >= 0)
+    if (witness->tcp >= 0) {
+        witness->silences++;
         testimony_add(&witness->testimony, SIGHTING_NOTHING, clock_boot());
+    }
     connect_now(witness);
 }
 

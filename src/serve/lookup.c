@@ -49,7 +49,7 @@ const struct zone *lookup_zone(const struct snapshot *snapshot, const uint8_t *l
  * whether to go on; else what is in the reply is the answer, or *rcode if that is nothing. */
 static bool may_use(struct chain *chain, uint8_t number, enum dns_rcode *rcode)
 {
-    const struct zone_origin *origin = zone_origin(chain->zone, number);
+    struct zone_origin *origin = zone_origin(chain->zone, number);
     struct reply *reply = chain->reply;
     struct permit permit = *chain->permit;
     if (!origin)

@@ -14,7 +14,7 @@ struct permit {
 void permit_check(struct permit *permit, const struct answer_env *env, const struct zone *zone);
 /* Narrows the permit of a zone for what comes from one of its origins (zone.h). False: it must not be
  * answered; rcode, reason and note say so. */
-bool permit_origin(struct permit *permit, const struct answer_env *env, const struct zone_origin *origin);
+bool permit_origin(struct permit *permit, const struct answer_env *env, struct zone_origin *origin);
 
 /* The zone that answers for a name: the longest apex, but the parent's for DS at an apex (RFC 4035 section
  * 3.1.4.1), if that is ours too. */

@@ -73,12 +73,14 @@ static const char *about(const struct zone_origin *origin, const char *text, cha
     return out;
 }
 
-bool permit_origin(struct permit *permit, const struct answer_env *env, const struct zone_origin *origin)
+bool permit_origin(struct permit *permit, const struct answer_env *env, struct zone_origin *origin)
 {
-    const struct zone_state *state = &origin->state;
+    struct zone_state *state = &origin->state;
     nstime stale = atomic_load_explicit(&state->stale_from, memory_order_relaxed);
     nstime dead = atomic_load_explicit(&state->dead_from, memory_order_relaxed);
     char text[128];
+    if (!atomic_load_explicit(&state->asked, memory_order_relaxed)) /* read first: the line stays shared */
+        atomic_store_explicit(&state->asked, true, memory_order_relaxed);
     if (env->now >= dead) {
         refuse(permit, DNS_SERVFAIL, ANSWER_EXPIRED, DNS_EDE_NO_REACHABLE_AUTHORITY,
                about(origin, " cannot be reached", text));

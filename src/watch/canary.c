@@ -50,7 +50,8 @@ static void ask(struct watch *watch)
     watch->canary = consul_send(watch->config.client,
                                 &(struct consul_options){.method = "GET",
                                                          .path = "/v1/health/service/consul?consistent",
-                                                         .timeout = READ_TIMEOUT},
+                                                         .timeout = READ_TIMEOUT,
+                                                         .dc = watch->config.datacenter},
                                 answered, watch);
 }
 

@@ -72,11 +72,11 @@ void contact_update(struct watch *watch)
     if (lost && !watch->lost) {
         watch->lost_at = watch->last_contact > 0 ? watch->last_contact : now;
         watch->stats.losses++;
-        log_warn("watch: the view is not current: %s; %s", watch->error,
+        log_warn("%s: the view is not current: %s; %s", watch->name, watch->error,
                  watch->live ? "the last one is served" : "none came from Consul in this process yet");
     } else if (!lost && watch->lost) {
         char away[32];
-        log_info("watch: the view is kept current again, after %s",
+        log_info("%s: the view is kept current again, after %s", watch->name,
                  duration_format(now - watch->lost_at, away));
     }
     bool back = !lost && watch->lost && now - watch->lost_at > NS_PER_S;
@@ -87,6 +87,9 @@ void contact_update(struct watch *watch)
         reads_pump(watch);
     if (watch->live)
         set_state(watch, lost ? watch->last_contact : NS_NEVER);
+    else if (watch->config.datacenter && atomic_load(&watch->config.state->held))
+        /* Not "not read yet" but "cannot be reached": EDE 22. */
+        atomic_store(&watch->config.state->dead_from, lost ? 0 : NS_NEVER);
 }
 
 void contact_note(struct watch *watch, enum sentinel sentinel, const struct consul_response *response)

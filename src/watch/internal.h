@@ -87,6 +87,9 @@ struct watch {
     struct subject nodes;
     struct strmap *services; /* folded name -> struct subject */
     size_t unseen, pooled, held;
+    unsigned pool_max;                     /* most of them on blocked queries */
+    unsigned connections;                  /* for all but the canary */
+    char *name;                            /* in the log */
     struct consul_watch *lists[SENTINELS]; /* services, critical, warning; the nodes' is the subject's */
     bool listed[SENTINELS];                /* the first one came in */
     size_t list_len[SENTINELS];            /* octets of the last body */
@@ -157,6 +160,8 @@ void subject_remove(struct subject *subject);
 void subject_free(struct subject *subject);
 void subject_stop(struct subject *subject);
 void subject_set_seen(struct subject *subject);
+/* As many as pool_max allows keep their blocked query. */
+void subjects_fit_pool(struct watch *watch);
 /* Sends what may be sent. */
 void reads_pump(struct watch *watch);
 /* Ends a pause after failures. */

@@ -362,6 +362,7 @@ void sentinels_start(struct watch *watch)
                                                &(struct consul_watch_options){
                                                    .path = table[i].path,
                                                    .consistency = "stale",
+                                                   .dc = watch->config.datacenter,
                                                    .wait = table[i].wait,
                                                    .rate = table[i].rate,
                                                    .burst = table[i].burst,

@@ -96,7 +96,8 @@ static void refill_pool(struct watch *watch)
 {
     const void *key;
     void *value;
-    for (size_t i = 0; watch->pooled < POOL_MAX && strmap_next(watch->services, &i, &key, NULL, &value);) {
+    for (size_t i = 0;
+         watch->pooled < watch->pool_max && strmap_next(watch->services, &i, &key, NULL, &value);) {
         struct subject *subject = value;
         if (!subject->blocked && subject->listed)
             subject_watch(subject);
@@ -117,6 +118,23 @@ void subject_remove(struct subject *subject)
         refill_pool(watch);
 }
 
+void subjects_fit_pool(struct watch *watch)
+{
+    const void *key;
+    void *value;
+    for (size_t i = 0;
+         watch->pooled > watch->pool_max && strmap_next(watch->services, &i, &key, NULL, &value);) {
+        struct subject *subject = value;
+        if (!subject->blocked)
+            continue;
+        consul_watch_free(subject->blocked);
+        subject->blocked = NULL;
+        watch->pooled--;
+        subject_read(subject, READ_DEFAULT, false); /* what changes from here on is the sweeps' to find */
+    }
+    refill_pool(watch);
+}
+
 /* --- blocked queries ----------------------------------------------------------------------------- */
 
 static void on_change(void *arg, struct consul_response *response, bool changed)
@@ -135,7 +153,11 @@ static void on_change(void *arg, struct consul_response *response, bool changed)
 static void block(struct subject *subject)
 {
     struct consul_watch_options options = {
-        .path = subject->path, .consistency = "stale", .wait = subject->key ? POOL_WAIT : 0};
+        .path = subject->path,
+        .consistency = "stale",
+        .dc = subject->watch->config.datacenter,
+        .wait = subject->key ? POOL_WAIT : 0,
+    };
     subject->blocked = consul_watch_new(subject->watch->config.client, &options, on_change, subject);
 }
 
@@ -151,7 +173,7 @@ void subject_watch(struct subject *subject)
     struct watch *watch = subject->watch;
     if (subject->blocked)
         return;
-    if (watch->pooled < POOL_MAX) {
+    if (watch->pooled < watch->pool_max) {
         watch->pooled++;
         block(subject); /* its first answer is the first read */
     } else {
@@ -242,7 +264,9 @@ static void send_read(struct subject *subject)
     watch->stats.reads++;
     subject->request = consul_send(
         watch->config.client,
-        &(struct consul_options){.method = "GET", .path = path, .timeout = READ_TIMEOUT}, read_done, subject);
+        &(struct consul_options){
+            .method = "GET", .path = path, .timeout = READ_TIMEOUT, .dc = watch->config.datacenter},
+        read_done, subject);
     free(path);
 }
 
@@ -279,7 +303,7 @@ static struct subject *next_read(struct watch *watch)
 void reads_pump(struct watch *watch)
 {
     unsigned limit = watch->live ? READS_MAX : READS_INITIAL;
-    unsigned left = WATCH_CONNECTIONS - SENTINELS - 1 - (unsigned)watch->pooled; /* 1: the canary */
+    unsigned left = watch->connections - SENTINELS - (unsigned)watch->pooled;
     if (limit > left)
         limit = left;
     if (watch->stopped || !may_read(watch) || contact_down(watch) ||

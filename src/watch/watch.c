@@ -26,7 +26,12 @@ struct watch *watch_new(const struct watch_config *config)
     watch->config = *config;
     atomic_init(&watch->refs, 1);
     atomic_init(&watch->publish, !atomic_load(&config->state->held));
-    watch->datacenter_known = config->config->consul.datacenter != NULL;
+    watch->datacenter_known = config->datacenter || config->config->consul.datacenter;
+    watch->config.datacenter = xstrdup_null(config->datacenter);
+    watch->name =
+        config->datacenter ? xasprintf("watch: datacenter %s", config->datacenter) : xstrdup("watch");
+    watch->pool_max = config->datacenter ? 0 : POOL_MAX;
+    watch->connections = (config->datacenter ? WATCH_REMOTE_CONNECTIONS : WATCH_CONNECTIONS - 1);
     watch->services = strmap_new();
     watch->names = strmap_new();
     TAILQ_INIT(&watch->urgent);
@@ -43,6 +48,13 @@ void watch_configure(struct watch *watch, const struct config *config)
 {
     watch->config.config = config;
     contact_update(watch);
+}
+
+void watch_reserve(struct watch *watch, unsigned connections)
+{
+    watch->pool_max = connections < POOL_MAX ? POOL_MAX - connections : 0;
+    watch->connections = WATCH_CONNECTIONS - 1 - connections;
+    subjects_fit_pool(watch);
 }
 
 struct watch *watch_hold(struct watch *watch)
@@ -63,6 +75,8 @@ void watch_release(struct watch *watch)
         return;
     strmap_free(watch->services, free_subject);
     free(watch->nodes.path);
+    free(watch->name);
+    free((char *)(uintptr_t)watch->config.datacenter);
     services_list_free(watch->names);
     for (size_t i = 0; i < SENTINELS; i++)
         checks_list_free(watch->checks[i]);
@@ -100,6 +114,8 @@ static void first_published(void *arg)
     struct watch *watch = arg;
     if (!watch->stopped)
         atomic_store(&watch->config.state->held, false);
+    if (!watch->stopped && watch->config.complete)
+        watch->config.complete(watch->config.complete_arg);
     watch_release(watch);
 }
 
@@ -112,7 +128,7 @@ void watch_check_complete(struct watch *watch)
             return;
     watch->live = true;
     atomic_store(&watch->publish, true);
-    log_info("watch: the view of Consul is complete: %zu services, %zu of them on blocked queries",
+    log_info("%s: the view of Consul is complete: %zu services, %zu of them on blocked queries", watch->name,
              strmap_count(watch->services), watch->pooled);
     contact_update(watch);
     builder_post(watch->config.builder, run_first, first_published, watch_hold(watch));

@@ -64,7 +64,7 @@ struct zone_state *zone_state(const struct zone *zone)
     return zone->state;
 }
 
-const struct zone_origin *zone_origin(const struct zone *zone, uint8_t number)
+struct zone_origin *zone_origin(const struct zone *zone, uint8_t number)
 {
     if (number == 0 || !zone->origins ||
         number >= atomic_load_explicit(&zone->origins->count, memory_order_acquire))

@@ -10,7 +10,7 @@ struct zone {
     enum zone_kind kind;
     struct zone_state *state;
     struct zone_manner manner;
-    const struct zone_origins *origins;
+    struct zone_origins *origins;
     zone_miss_fn *miss;
     const void *miss_arg;
     struct zone *transfer; /* NULL: none of its own */

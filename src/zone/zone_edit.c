@@ -33,7 +33,7 @@ struct zone_edit *zone_edit_new(const uint8_t *apex, enum zone_kind kind, struct
     return edit_of(zone);
 }
 
-void zone_edit_set_origins(struct zone_edit *edit, const struct zone_origins *origins)
+void zone_edit_set_origins(struct zone_edit *edit, struct zone_origins *origins)
 {
     edit->next->origins = origins;
 }

@@ -1,0 +1,108 @@
+"""Two federated datacenters: the other one's names, what is unknown, and what happens when it is lost."""
+
+import pytest
+
+from lib.consul import Consul, federate, federation
+from lib.dnsq import EDE_NO_AUTHORITY, EDE_STALE
+from lib.lictord import Lictord
+from lib.wait import stays, until
+
+FAR = ["10.2.0.1", "10.2.0.2"]
+
+
+def register_both(here, there):
+    here.register("web", address="10.1.0.1", port=80)
+    here.register("near", address="10.1.0.9", port=9)
+    for number in (1, 2):
+        there.register("web", id=f"web-{number}", address=f"10.2.0.{number}", port=8000 + number, tags=[f"v{number}"])
+    there.register("noaddr", port=7)
+    there.register_external("Far-Node", "10.2.9.9", service="ext", port=99)
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    base = tmp_path_factory.mktemp("sites")
+    here, there = federation(base)
+    register_both(here, there)
+    daemon = Lictord(base, here, services={"datacenters": ["dc2"], "node-ttl": "60s"})
+    daemon.wait_addresses("web.service.consul", ["10.1.0.1"])
+    daemon.wait_addresses("web.service.dc2.consul", FAR)
+    return here, there, daemon
+
+
+def test_names_of_the_other_datacenter(sites):
+    here, there, daemon = sites
+    assert daemon.addresses("web.service.consul") == daemon.addresses("web.service.dc1.consul") == ["10.1.0.1"]
+    assert daemon.addresses("v2.web.service.DC2.consul") == ["10.2.0.2"]
+    assert daemon.addresses("far-node.node.dc2.consul") == ["10.2.9.9"]
+    srv = daemon.ask("_web._tcp.service.dc2.consul", "SRV")
+    assert srv.records("SRV") == ["1 1 8001 0a020001.addr.dc2.consul.", "1 1 8002 0a020002.addr.dc2.consul."]
+    assert srv.records("A", "additional") == FAR
+    assert daemon.ask("noaddr.service.dc2.consul", "SRV").records("SRV") == ["1 1 7 node2.node.dc2.consul."]
+    assert daemon.addresses("0a020001.addr.dc2.consul") == ["10.2.0.1"]
+    for name in ("far-node.node.consul", "near.service.dc2.consul", "ext.service.consul"):
+        assert daemon.ask(name).rcode == "NXDOMAIN", name
+    for name in ("dc2.consul", "service.dc2.consul", "node.dc2.consul"):
+        reply = daemon.ask(name)
+        assert reply.rcode == "NOERROR" and reply.records("SOA", "authority"), name
+
+
+def test_unknown_datacenter(sites):
+    for name in ("web.service.dc9.consul", "dc9.consul", "node1.node.dc9.consul", "0a020001.addr.dc9.consul"):
+        reply = sites[2].ask(name)
+        assert reply.rcode == "NXDOMAIN" and reply.records("SOA", "authority") and reply.ede() == [], name
+
+
+def test_changes_there_are_seen_here(sites):
+    here, there, daemon = sites
+    there.set_check("web-2", "critical")
+    daemon.wait_addresses("web.service.dc2.consul", ["10.2.0.1"])
+    there.set_check("web-2", "passing")
+    daemon.wait_addresses("web.service.dc2.consul", FAR)
+    there.register("later", address="10.2.0.77")
+    daemon.wait_addresses("later.service.dc2.consul", ["10.2.0.77"])
+    assert any("later: 1 instances" in line for line in daemon.ask("later.dc2.health.lictor", "TXT").texts())
+
+
+def test_lost_datacenter(tmp_path):
+    """Its last view goes on, marked, also over a restart; ours stays live; and it comes back."""
+    here, there = federation(tmp_path)
+    register_both(here, there)
+    daemon = Lictord(tmp_path, here, services={"datacenters": ["dc2"], "node-ttl": "60s"}, consul_settings={"stale-for": "1h"})
+    daemon.wait_addresses("web.service.dc2.consul", FAR)
+    there.kill()
+
+    def stale():
+        reply = daemon.ask("far-node.node.dc2.consul")
+        return reply if EDE_STALE in reply.ede_codes() else None
+    reply = until(stale, timeout=40, what="EDE 3 on an answer of dc2")
+    assert reply.addresses() == ["10.2.9.9"] and reply.ttl() <= 5 and "dc2" in reply.ede()[0][1]
+    assert daemon.addresses("web.service.dc2.consul") == FAR
+    assert EDE_STALE in daemon.ask("nosuch.service.dc2.consul").ede_codes()
+    ours = daemon.ask("node1.node.dc1.consul")
+    assert ours.ede() == [] and ours.ttl() == 60
+    here.set_check("near", "critical")
+    until(lambda: daemon.ask("near.service.consul").rcode == "NXDOMAIN", what="a live local view")
+    metrics = daemon.metrics()
+    assert metrics.total("lictor_view_age_seconds", datacenter="dc2") > metrics.total("lictor_view_age_seconds", datacenter="local")
+    assert "dc2: lost" in daemon.command("status").stdout
+
+    daemon.stop()
+    daemon.start()
+    until(stale, timeout=20, what="the saved view of dc2 after a restart")
+    assert daemon.addresses("web.service.dc2.consul") == FAR
+    assert daemon.ask("node1.node.consul").ede() == []
+
+    there.restart()
+    federate(here, there)
+    until(lambda: daemon.ask("far-node.node.dc2.consul").ede() == [], timeout=40, what="dc2 live again")
+
+
+def test_never_seen(tmp_path):
+    """Known and configured, but it was never read: its names may exist, so they are not denied."""
+    here, there = federation(tmp_path)
+    there.kill()
+    daemon = Lictord(tmp_path, here, services={"datacenters": ["dc2"]})
+    until(lambda: EDE_NO_AUTHORITY in daemon.ask("web.service.dc2.consul").ede_codes(), what="EDE 22")
+    assert daemon.ask("web.service.dc2.consul").rcode == "SERVFAIL"
+    assert daemon.ask("node1.node.dc1.consul").rcode == "NOERROR"
