@@ -182,6 +182,8 @@ int zone_edit_put(struct zone_edit *edit, const uint8_t *owner, struct piece *pi
 bool zone_edit_remove(struct zone_edit *edit, const uint8_t *owner, uint16_t type);
 /* What the edit holds now. */
 const struct piece *zone_edit_get(const struct zone_edit *edit, const uint8_t *owner, uint16_t type);
+/* Does the name own anything besides this type and what signing adds (RRSIG, NSEC)? */
+bool zone_edit_has_other(const struct zone_edit *edit, const uint8_t *owner, uint16_t type);
 /* Ends the edit: the new version, with one reference. Cost: the names that changed. */
 struct zone *zone_edit_commit(struct zone_edit *edit);
 void zone_edit_abort(struct zone_edit *edit);
@@ -189,3 +191,7 @@ void zone_edit_abort(struct zone_edit *edit);
 /* Is it a zone that may be served? One SOA and at least one NS at the apex, no CNAME or DNAME beside
  * other data, no data below a DNAME... Returns 0, or -1 with err naming the first offending owner. */
 int zone_check(const struct zone *zone, struct err *err);
+/* The same of a version that was made from a checked one by `difference`; costs what changed, unless a DNAME
+ * came. */
+struct difference;
+int zone_check_change(const struct zone *zone, const struct difference *difference, struct err *err);

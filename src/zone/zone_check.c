@@ -1,6 +1,7 @@
 /* Whether a zone may be served. */
 #include "zone_body.h"
 
+#include "lictor/difference.h"
 #include "lictor/dns.h"
 
 #include <stdio.h>
@@ -51,7 +52,7 @@ static int check_owner(void *arg, const struct owner *owner)
     return 0;
 }
 
-int zone_check(const struct zone *zone, struct err *err)
+static int check_apex(const struct zone *zone, struct err *err)
 {
     char text[NAME_MAX_TEXT];
     const struct piece *ns = zone_get(zone, zone->apex, DNS_NS);
@@ -63,6 +64,32 @@ int zone_check(const struct zone *zone, struct err *err)
                        (unsigned)piece_count(zone->soa));
     if (!ns)
         return err_set(err, "%.250s: the zone has no NS at its apex; it needs at least one", text);
+    return 0;
+}
+
+int zone_check(const struct zone *zone, struct err *err)
+{
     struct check check = {zone, NULL, err};
-    return trie_walk(&zone->trie, check_owner, &check);
+    return check_apex(zone, err) ? -1 : trie_walk(&zone->trie, check_owner, &check);
+}
+
+int zone_check_change(const struct zone *zone, const struct difference *difference, struct err *err)
+{
+    if (check_apex(zone, err))
+        return -1;
+    for (size_t i = 0; i < difference_count(difference, DIFFERENCE_ADDED); i++) {
+        struct difference_record record = difference_record(difference, DIFFERENCE_ADDED, i);
+        size_t len = name_len(record.owner);
+        if (record.type == DNS_DNAME) /* what lies below it is not among the changes */
+            return zone_check(zone, err);
+        struct zone_found found;
+        zone_search(zone, record.owner, len, &found);
+        struct check check = {zone, NULL, err};
+        const struct owner *owner = (const struct owner *)found.exact;
+        if (found.cut && found.cut_is_dname && found.cut != found.exact)
+            return fault(&check, owner, "lies below a DNAME, which hides it (RFC 6672 section 2.4)");
+        if (check_owner(&check, owner))
+            return -1;
+    }
+    return 0;
 }

@@ -151,6 +151,20 @@ const struct piece *zone_edit_get(const struct zone_edit *edit, const uint8_t *o
     return found ? owner_get(found, type) : NULL;
 }
 
+bool zone_edit_has_other(const struct zone_edit *edit, const uint8_t *owner, uint16_t type)
+{
+    struct place place;
+    if (!place_find(edit->next, owner, &place))
+        return false;
+    const struct owner *found = trie_get(&edit->next->trie, &place.key, place.name, place.len);
+    for (unsigned i = 0; found && i < found->count; i++) {
+        uint16_t other = owner_types(found)[i];
+        if (other != type && other != DNS_RRSIG && other != DNS_NSEC)
+            return true;
+    }
+    return false;
+}
+
 struct zone *zone_edit_commit(struct zone_edit *edit)
 {
     struct zone *zone = edit->next;

@@ -1,0 +1,231 @@
+#include "store/merge.h"
+
+#include "lictor/dns.h"
+#include "lictor/wire.h"
+#include "lictor/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NAMED_MAX 5 /* conflicts that an error names */
+
+/* --- RRsets of a difference ------------------------------------------------------------------------- */
+
+/* Steps through the RRsets that a difference touches, in order. */
+struct rrsets {
+    const struct difference *difference;
+    size_t next[2], end[2]; /* per side: the records of the current one are from next up to end */
+    const uint8_t *owner;
+    uint16_t type;
+};
+
+static bool same_rrset(const struct difference_record *a, const struct difference_record *b)
+{
+    return a->type == b->type && name_equal(a->owner, b->owner);
+}
+
+static int rrset_order(const struct difference_record *a, const struct difference_record *b)
+{
+    bool soa = a->type == DNS_SOA;
+    if (soa != (b->type == DNS_SOA))
+        return soa ? -1 : 1;
+    int order = name_compare(a->owner, b->owner);
+    return order ? order : (int)a->type - (int)b->type;
+}
+
+static bool next_rrset(struct rrsets *at)
+{
+    struct difference_record first[2];
+    bool has[2];
+    for (unsigned side = 0; side < 2; side++) {
+        at->next[side] = at->end[side];
+        has[side] = at->next[side] < difference_count(at->difference, side);
+        if (has[side])
+            first[side] = difference_record(at->difference, side, at->next[side]);
+    }
+    if (!has[0] && !has[1])
+        return false;
+    unsigned least = !has[0] || (has[1] && rrset_order(&first[1], &first[0]) < 0);
+    at->owner = first[least].owner;
+    at->type = first[least].type;
+    for (unsigned side = 0; side < 2; side++)
+        while (at->end[side] < difference_count(at->difference, side)) {
+            struct difference_record record = difference_record(at->difference, side, at->end[side]);
+            if (!same_rrset(&record, &first[least]))
+                break;
+            at->end[side]++;
+        }
+    return true;
+}
+
+static bool pieces_equal(const struct piece *a, const struct piece *b)
+{
+    return a == b || (a && b && piece_equal(a, b));
+}
+
+/* Counts belong to the builder, and so does the caller. */
+static struct piece *own(const struct piece *piece)
+{
+    return (struct piece *)(uintptr_t)piece;
+}
+
+static int set(struct zone_edit *edit, const uint8_t *owner, uint16_t type, const struct piece *piece,
+               struct err *err)
+{
+    if (piece)
+        return zone_edit_put(edit, owner, own(piece), err);
+    zone_edit_remove(edit, owner, type);
+    return 0;
+}
+
+/* --- files ---------------------------------------------------------------------------------------- */
+
+static int replace(struct zone_edit *edit, const struct zone *current, const struct zone *file,
+                   struct err *err)
+{
+    struct difference *difference = difference_between(current, file);
+    int result = difference_apply(difference, edit, err);
+    difference_unref(difference);
+    return result;
+}
+
+static void name_conflict(struct buf *named, unsigned conflicts, const struct rrsets *at)
+{
+    char name[NAME_MAX_TEXT], type[16];
+    if (conflicts > NAMED_MAX)
+        return;
+    buf_printf(named, "%s%.100s %s", named->len ? ", " : "", name_to_text(at->owner, name),
+               dns_type_text(at->type, type));
+}
+
+int merge_file(struct zone_edit *edit, const struct zone *current, const struct zone *last,
+               const struct zone *file, enum store_import_mode mode, struct err *err)
+{
+    if (!last || mode == STORE_IMPORT_REPLACE)
+        return replace(edit, current, file, err);
+    struct difference *difference = difference_between(last, file);
+    struct rrsets at = {.difference = difference};
+    struct buf named = {0};
+    unsigned conflicts = 0;
+    int result = 0;
+    while (!result && next_rrset(&at)) {
+        const struct piece *wanted = zone_get(file, at.owner, at.type);
+        const struct piece *was = zone_get(last, at.owner, at.type);
+        const struct piece *is = zone_get(current, at.owner, at.type);
+        /* Every commit has raised the serial, so both sides always have changed the SOA. */
+        if (at.type == DNS_SOA || pieces_equal(is, was))
+            result = set(edit, at.owner, at.type, wanted, err);
+        else if (!pieces_equal(is, wanted) && mode == STORE_IMPORT_MERGE)
+            name_conflict(&named, ++conflicts, &at);
+    }
+    if (!result && conflicts) {
+        const char *more = conflicts > NAMED_MAX ? " and others" : "";
+        result = err_set(err,
+                         "%u RRset%s changed both in the file and in the zone since the last import: %s%s; "
+                         "--ours keeps the zone's, --replace takes the whole file",
+                         conflicts, conflicts == 1 ? " was" : "s were", buf_str(&named), more);
+    }
+    buf_free(&named);
+    difference_unref(difference);
+    return result;
+}
+
+/* --- differences ------------------------------------------------------------------------------------ */
+
+static bool rdata_is(const struct rdata *a, const struct rdata *b)
+{
+    return a->len == b->len && !memcmp(a->data, b->data, a->len);
+}
+
+static bool among(const struct rrsets *at, enum difference_side side, const struct rdata *rdata)
+{
+    for (size_t i = at->next[side]; i < at->end[side]; i++) {
+        struct difference_record record = difference_record(at->difference, side, i);
+        if (rdata_is(&record.rdata, rdata))
+            return true;
+    }
+    return false;
+}
+
+static struct piece *changed(const struct rrsets *at, const struct piece *is, struct err *err)
+{
+    uint32_t had = is ? piece_count(is) : 0, count = 0, ttl = is ? piece_ttl(is) : 0;
+    size_t added = at->end[DIFFERENCE_ADDED] - at->next[DIFFERENCE_ADDED];
+    struct rdata *rdata = xmalloc((had + added + 1) * sizeof *rdata);
+    for (uint32_t i = 0; i < had; i++) {
+        struct rdata one = piece_rdata(is, i);
+        if (!among(at, DIFFERENCE_REMOVED, &one) && !among(at, DIFFERENCE_ADDED, &one))
+            rdata[count++] = one;
+    }
+    for (size_t i = at->next[DIFFERENCE_ADDED]; i < at->end[DIFFERENCE_ADDED]; i++) {
+        struct difference_record record = difference_record(at->difference, DIFFERENCE_ADDED, i);
+        rdata[count++] = record.rdata;
+        ttl = record.ttl;
+    }
+    bool single = at->type == DNS_CNAME || at->type == DNS_DNAME;
+    struct piece *piece = NULL;
+    if (single && count > 1) { /* the one that came last */
+        rdata[0] = rdata[count - 1];
+        count = 1;
+    }
+    if (count)
+        piece = piece_new(&(struct piece_spec){.type = at->type, .ttl = ttl, .rdata = rdata, .count = count},
+                          err);
+    free(rdata);
+    return piece;
+}
+
+/* Of the types that exclude others, as far as one name tells. */
+static bool excluded(const struct zone_edit *edit, const struct rrsets *at)
+{
+    if (at->type == DNS_RRSIG || at->type == DNS_NSEC)
+        return false;
+    if (at->type != DNS_CNAME)
+        return zone_edit_get(edit, at->owner, DNS_CNAME) != NULL;
+    return zone_edit_has_other(edit, at->owner, DNS_CNAME);
+}
+
+size_t merge_leniently(struct zone_edit *edit, const struct difference *difference, struct err *err)
+{
+    size_t left_out = 0;
+    struct rrsets at = {.difference = difference};
+    /* Twice: what is removed first may make room for what is added elsewhere at the name. */
+    for (unsigned pass = 0; pass < 2; pass++) {
+        at = (struct rrsets){.difference = difference};
+        while (next_rrset(&at)) {
+            bool adds = at.end[DIFFERENCE_ADDED] > at.next[DIFFERENCE_ADDED];
+            if (at.type == DNS_SOA || adds != (pass == 1))
+                continue;
+            struct err why;
+            const struct piece *is = zone_edit_get(edit, at.owner, at.type);
+            bool refused = adds && excluded(edit, &at);
+            struct piece *piece = refused ? NULL : changed(&at, is, &why);
+            if (!refused && (piece || !adds) && !set(edit, at.owner, at.type, piece, &why)) {
+                if (piece)
+                    piece_unref(piece);
+                continue;
+            }
+            if (piece)
+                piece_unref(piece);
+            if (!left_out++) {
+                char name[NAME_MAX_TEXT], type[16];
+                err_set(err, "%.200s %s", name_to_text(at.owner, name), dns_type_text(at.type, type));
+            }
+        }
+    }
+    return left_out;
+}
+
+void merge_set_serial(struct zone_edit *edit, const uint8_t *apex, uint32_t serial)
+{
+    const struct piece *old = zone_edit_get(edit, apex, DNS_SOA);
+    struct rdata rdata = piece_rdata(old, 0);
+    uint8_t octets[2 * NAME_MAX_WIRE + 20];
+    memcpy(octets, rdata.data, rdata.len);
+    put32(octets + rdata.len - 20, serial);
+    rdata.data = octets;
+    struct piece *piece = piece_new(
+        &(struct piece_spec){.type = DNS_SOA, .ttl = piece_ttl(old), .rdata = &rdata, .count = 1}, NULL);
+    zone_edit_put(edit, apex, piece, NULL);
+    piece_unref(piece);
+}
