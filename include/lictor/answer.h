@@ -79,6 +79,7 @@ struct answer_result {
     uint16_t rcode; /* extended */
     uint16_t qtype; /* 0 if there was no question */
     enum answer_reason reason;
+    int ede;                 /* the extended error (RFC 8914), told or not; DNS_EDE_NONE: none */
     const struct zone *zone; /* NULL if none; valid in the read section */
     bool truncated;
     bool gated; /* an authoritative answer: the gate must be looked at again before sending */

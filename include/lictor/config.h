@@ -146,6 +146,14 @@ struct config_record { /* a health-driven name; parsed and checked now, served b
     int line;
 };
 
+struct config_query_log {
+    bool enabled;    /* the block is there */
+    uint32_t sample; /* of a million queries */
+    unsigned rate;   /* most lines a second */
+    bool negative;   /* answers = "negative" */
+    char *file;      /* NULL: standard error */
+};
+
 struct config_zone {
     uint8_t apex[NAME_MAX_WIRE];
     char *file; /* relative to the configuration file's folder, made absolute */
@@ -187,6 +195,7 @@ struct config {
     struct config_consul consul;
     struct config_services services;
     struct config_election election;
+    struct config_query_log query_log;
     struct config_key *keys;
     size_t key_count;
     struct config_zone *zones;

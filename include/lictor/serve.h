@@ -6,6 +6,7 @@
 #include "lictor/buf.h"
 #include "lictor/err.h"
 #include "lictor/peer.h"
+#include "lictor/querylog.h"
 #include "lictor/sockets.h"
 
 #include <sys/socket.h>
@@ -51,6 +52,7 @@ struct server_config {
                              server. NULL: SERVFAIL for them */
     struct peer *peer;    /* gets messages between instances; outlives the server. NULL: they are queries */
     struct server_special special; /* outlives the server; answer NULL: such queries are the engine's */
+    struct query_log *query_log;   /* made for as many workers; outlives the server. NULL: none */
     uint16_t udp_max;              /* our own limit for UDP replies, 512 to 4096. 0: 1232 */
 };
 

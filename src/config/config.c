@@ -49,6 +49,7 @@ static struct config *read_tree(const char *path, cfg_t *root, struct faults *fa
     read_keys(&check);
     read_services_transfer(&check);
     read_election(&check);
+    read_query_log(&check);
     read_zones(&check);
     read_actions(&check);
     check_unserved(&check);
@@ -192,6 +193,7 @@ void config_free(struct config *config)
     free(config->election.cluster);
     free(config->election.advertise);
     free(config->election.peer_key);
+    free(config->query_log.file);
     for (size_t i = 0; i < config->key_count; i++)
         free_key(&config->keys[i]);
     free(config->keys);

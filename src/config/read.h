@@ -68,6 +68,7 @@ void read_reverse(struct check *check, cfg_t *block);
 void read_keys(struct check *check);
 void read_election(struct check *check);
 void read_services_transfer(struct check *check); /* after the keys */
+void read_query_log(struct check *check);
 void read_zones(struct check *check);
 void read_actions(struct check *check);
 void check_unserved(struct check *check);

@@ -89,6 +89,7 @@ void daemon_free(struct daemon *daemon)
     datacenters_free(daemon->datacenters);
     watch_free(daemon->watch);
     server_free(daemon->server); /* its workers hand messages to the role's peer */
+    query_log_free(daemon->query_log);
     desk_free(daemon->desk);
     role_free(daemon->role);
     consul_client_free(daemon->watch_client);

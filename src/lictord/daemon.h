@@ -65,6 +65,7 @@ struct daemon {
     struct acl *inspect_from;
     struct transfers *transfers;
     struct desk *desk; /* for names that need Consul first; NULL without `services` */
+    struct query_log *query_log;
     struct server *server;
     struct consul_client *watch_client, *election_client;
     struct watch *watch;
@@ -113,6 +114,8 @@ void daemon_save_epoch(void *arg);
 /* Sends the present state of role, members, view and zones to the builder: `lictor.`, EDE 20's text, NS of
  * the `consul.` zone. Cheap when nothing has changed. */
 void daemon_refresh_texts(struct daemon *daemon);
+/* As the configuration says: at start, and after a reload. */
+void daemon_set_query_log(struct daemon *daemon);
 
 /* --- view.c: the health view from and to the disk, and what follows a change of it ------------------ */
 

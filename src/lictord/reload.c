@@ -98,6 +98,7 @@ static void apply(struct reload *reload)
     daemon->config = reload->wanted;
     reload->wanted = NULL;
     log_set_level((enum log_level)daemon->config->log_level);
+    daemon_set_query_log(daemon);
     action_reconfigure(daemon->actions, daemon->config);
     if (daemon->control)
         control_set_config(daemon->control, daemon->config);

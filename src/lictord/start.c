@@ -142,12 +142,22 @@ static void start_watch(struct daemon *daemon)
     });
 }
 
+void daemon_set_query_log(struct daemon *daemon)
+{
+    const struct config_query_log *wanted = &daemon->config->query_log;
+    struct query_log_settings settings = {
+        .file = wanted->file, .sample = wanted->sample, .rate = wanted->rate, .negative = wanted->negative};
+    query_log_set(daemon->query_log, wanted->enabled ? &settings : NULL);
+}
+
 static int start_server(struct daemon *daemon, struct server_listen *listens, struct acl *inspect_from,
                         struct err *err)
 {
     if (daemon->config->services.enabled &&
         !(daemon->desk = desk_new(daemon->base, daemon->config->workers, err)))
         return -1;
+    daemon->query_log = query_log_new(daemon->config->workers, &daemon->slot);
+    daemon_set_query_log(daemon);
     struct server_config config = {
         .workers = daemon->config->workers,
         .listens = listens,
@@ -157,6 +167,7 @@ static int start_server(struct daemon *daemon, struct server_listen *listens, st
         .tcp_clients = limits_tcp_clients(daemon->config),
         .tcp_idle = 10 * NS_PER_S,
         .inspect_from = inspect_from,
+        .query_log = daemon->query_log,
         .desk = daemon->desk,
         .peer = role_peer(daemon->role),
         .udp_max = daemon->config->services.compat_consul ? UDP_MAX_CONSUL : 0,

@@ -197,7 +197,7 @@ static void respond(const struct answer_env *env, const struct query *query, enu
 struct answer_result answer(const struct answer_env *env, const uint8_t *msg, size_t len, uint8_t *out,
                             size_t out_max)
 {
-    struct answer_result result = {0};
+    struct answer_result result = {.ede = DNS_EDE_NONE};
     struct reply reply = {.out = out, .pos = DNS_HEADER_LEN};
     if (len < DNS_HEADER_LEN || out_max < DNS_UDP_MIN) {
         result.reason = ANSWER_DROPPED_SHORT;
@@ -243,6 +243,7 @@ struct answer_result answer(const struct answer_env *env, const uint8_t *msg, si
     result.len = reply.pos;
     result.rcode = outcome.rcode;
     result.reason = outcome.reason;
+    result.ede = outcome.note.ede;
     result.truncated = reply.truncated;
     return result;
 }

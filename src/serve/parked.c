@@ -152,6 +152,8 @@ static void finish(struct worker *worker, struct parked *p, enum ask_outcome out
         return;
     leave_place(worker, p);
     worker_count_outcome(worker, &result);
+    if (worker_logs(worker))
+        worker_log(worker, p->transport, c ? &c->client : &p->path.address, p->message, p->len, out, &result);
     if (c)
         tcp_reply(worker, c, result.len, result.gated);
     else if (result.len > 0 && !(result.gated && worker_right_gone(worker, clock_boot())) &&

@@ -126,6 +126,7 @@ static int open_connection(struct worker *worker, int fd, const struct sockaddr_
     struct connection *c = xcalloc(1, sizeof(*c));
     c->source = (struct source){tcp_ready, fd};
     c->transport = transport;
+    c->client = *peer;
     c->inspect = worker_may_inspect(worker, peer);
     c->interest = EPOLLIN;
     if (worker_watch(worker, &c->source, c->interest) != 0) {

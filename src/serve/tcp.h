@@ -31,6 +31,7 @@ struct connection {
     struct connection_list *list; /* the one it is in */
     nstime active_at;             /* opened, last whole query, or last progress in reading its replies */
     enum transport transport;
+    struct sockaddr_storage client;
     unsigned parked; /* its messages that wait (parked.h) */
     bool inspect;
     bool ended;        /* the client has sent all it wanted to */

@@ -103,8 +103,7 @@ static bool push(struct worker *worker, struct connection *c, size_t len, bool g
 
 /* --- long replies --------------------------------------------------------------------------------- */
 
-/* answer(), and the beginning of a long reply. Who asks is looked up for the few queries that it matters to,
- * instead of kept for each connection. */
+/* answer(), and the beginning of a long reply. */
 static struct answer_result answer_one(struct worker *worker, struct connection *c,
                                        const struct answer_env *env, const uint8_t *query, size_t len,
                                        uint8_t *out)
@@ -112,11 +111,8 @@ static struct answer_result answer_one(struct worker *worker, struct connection 
     struct answer_result result = answer(env, query, len, out, ANSWER_TCP_MAX);
     if (result.reason != ANSWER_DEFERRED)
         return result;
-    struct sockaddr_storage client = {0};
-    socklen_t size = sizeof client;
-    getpeername(c->source.fd, (struct sockaddr *)&client, &size);
     const struct server_special *special = &worker->config->special;
-    result = special->answer(special->arg, env, &client, query, len, out, ANSWER_TCP_MAX, &c->stream);
+    result = special->answer(special->arg, env, &c->client, query, len, out, ANSWER_TCP_MAX, &c->stream);
     c->stream_gated = result.gated;
     return result;
 }
@@ -176,6 +172,8 @@ static bool answer_all(struct worker *worker, struct connection *c, const uint8_
             env.asked = NULL;
         }
         worker_count(worker, c->transport, &result, 1);
+        if (worker_logs(worker))
+            worker_log(worker, c->transport, &c->client, data + pos + 2, query_len, reply + 2, &result);
         pos += 2 + query_len;
         queries++;
         if (result.len > 0) {

@@ -200,6 +200,10 @@ static size_t batch(struct worker *worker, struct udp_socket *socket)
     unsigned replies = collect(udp, count);
     send_all(worker, socket->source.fd, udp->out, replies);
     worker_count(worker, socket->transport, udp->result, count);
+    if (worker_logs(worker))
+        for (size_t i = 0; i < count; i++)
+            worker_log(worker, socket->transport, &udp->peer[i], udp->query[i], udp->in[i].msg_len,
+                       udp->reply[i], &udp->result[i]);
     stat_add(worker, SERVER_UDP_BATCHES, 1);
     for (size_t i = 0; i < count; i++) {
         udp->in[i].msg_hdr.msg_namelen = sizeof(udp->peer[i]);

@@ -3,6 +3,7 @@
 
 #include "lictor/dns.h"
 #include "lictor/log.h"
+#include "querylog.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -155,6 +156,22 @@ void worker_count(struct worker *worker, enum transport transport, const struct 
         of_zone++;
     }
     count_zone(zone, of_zone);
+}
+
+bool worker_logs(const struct worker *worker)
+{
+    return query_log_on(worker->config->query_log);
+}
+
+void worker_log(struct worker *worker, enum transport transport, const struct sockaddr_storage *client,
+                const uint8_t *query, size_t len, const uint8_t *reply, const struct answer_result *result)
+{
+    if (result->reason == ANSWER_ASK || result->reason == ANSWER_PEER || result->reason == ANSWER_PEER_FULL)
+        return; /* parked: logged once it is answered; and what instances tell each other is no query */
+    int taken = query_log_take(worker->config->query_log, worker->index, &worker->rng, client,
+                               transport >= TRANSPORT_TCP4, query, len, reply, result);
+    if (taken)
+        stat_add(worker, taken > 0 ? SERVER_QUERY_LOG_TAKEN : SERVER_QUERY_LOG_LOST, 1);
 }
 
 int worker_watch(struct worker *worker, struct source *source, uint32_t events)

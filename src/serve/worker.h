@@ -65,6 +65,12 @@ void worker_count(struct worker *worker, enum transport transport, const struct 
 /* What became of a query that was counted as ANSWER_ASK before. */
 void worker_count_outcome(struct worker *worker, const struct answer_result *result);
 
+/* Has the query log anything to do? Looked at once a batch. */
+bool worker_logs(const struct worker *worker);
+/* Gives a query and what became of it to the query log. */
+void worker_log(struct worker *worker, enum transport transport, const struct sockaddr_storage *client,
+                const uint8_t *query, size_t len, const uint8_t *reply, const struct answer_result *result);
+
 /* Creates the worker's loop around the sockets of index. -1 with err: nothing to clean but worker_close. */
 int worker_open(struct worker *worker, const struct server_config *config, unsigned index, struct err *err);
 /* The thread's body. */
