@@ -348,6 +348,44 @@ void show_services(const json_t *result, bool colour, struct buf *out)
 
 /* ---- zones, actions ---- */
 
+/* Whom NOTIFY goes to, and what they know. */
+static void put_secondaries(struct table *table, const json_t *zone)
+{
+    const json_t *list = json_object_get(zone, "secondaries"), *secondary;
+    size_t i;
+    json_array_foreach(list, i, secondary)
+    {
+        bool current = strcmp(text(secondary, "state"), "acknowledged") == 0;
+        table_put(table, PLAIN, text(zone, "zone"));
+        table_put(table, PLAIN, text(secondary, "address"));
+        table_put(table, current ? GOOD : PLAIN, text(secondary, "state"));
+        if (json_is_integer(json_object_get(secondary, "acknowledged")))
+            table_printf(table, PLAIN, "%lld", number(secondary, "acknowledged"));
+        else
+            table_put(table, DIM, "nothing yet");
+        table_put(table, BAD, text(secondary, "error"));
+    }
+}
+
+static void show_secondaries(const json_t *zones, bool colour, struct buf *out)
+{
+    static const char *const names[] = {"zone", "secondary", "state", "acknowledged", "error"};
+    struct table table;
+    const json_t *zone;
+    size_t i, some = 0;
+    json_array_foreach(zones, i, zone)
+        some += json_array_size(json_object_get(zone, "secondaries"));
+    if (!some)
+        return;
+    buf_puts(out, "\n");
+    table_init(&table, 5, colour);
+    heads(&table, names);
+    json_array_foreach(zones, i, zone)
+        put_secondaries(&table, zone);
+    table_print(&table, 0, out);
+    table_free(&table);
+}
+
 void show_zones(const json_t *result, bool colour, struct buf *out)
 {
     static const char *const names[] = {"zone", "serial", "records", "source", "loaded", "file"};
@@ -375,6 +413,7 @@ void show_zones(const json_t *result, bool colour, struct buf *out)
     }
     table_print(&table, 0, out);
     table_free(&table);
+    show_secondaries(result, colour, out);
 }
 
 void show_actions(const json_t *result, bool colour, struct buf *out)

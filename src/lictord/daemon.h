@@ -17,6 +17,7 @@
 #include "lictor/control.h"
 #include "lictor/datacenters.h"
 #include "lictor/gate.h"
+#include "lictor/notify.h"
 #include "lictor/role.h"
 #include "lictor/runner.h"
 #include "lictor/serve.h"
@@ -64,6 +65,7 @@ struct daemon {
 
     struct acl *inspect_from;
     struct transfers *transfers;
+    struct notify *notify;
     struct desk *desk; /* for names that need Consul first; NULL without `services` */
     struct query_log *query_log;
     struct server *server;
@@ -108,6 +110,13 @@ struct runner_hooks daemon_runner_hooks(struct daemon *daemon);
 void daemon_control_hooks(struct daemon *daemon, struct control_view *view);
 /* Builder job and tick. arg: the daemon. */
 void daemon_save_epoch(void *arg);
+
+/* --- secondaries.c: what secondaries are told and given ---------------------------------------------- */
+
+/* NOTIFY: from the start on. */
+void daemon_start_notify(struct daemon *daemon);
+/* Adds "secondaries" to the entries of control_view.zones that have some. */
+void daemon_add_secondaries(const struct daemon *daemon, json_t *zones);
 
 /* --- texts.c: what is shown by dig and in replies -------------------------------------------------- */
 

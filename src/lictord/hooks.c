@@ -28,10 +28,12 @@ void daemon_save_epoch(void *arg)
 static void on_role_event(void *arg, const struct role_event *event)
 {
     struct daemon *daemon = arg;
-    if (event->kind == ROLE_PROMOTED)
+    if (event->kind == ROLE_PROMOTED) {
         action_role(daemon->actions, true, event->epoch, event->reason);
-    else if (event->kind == ROLE_DEMOTED)
+        notify_promoted(daemon->notify);
+    } else if (event->kind == ROLE_DEMOTED) {
         action_role(daemon->actions, false, event->epoch, event->reason);
+    }
     if (!daemon->role)
         return; /* an event from within role_new */
     uint64_t epoch = role_epoch_seen(daemon->role);
@@ -124,12 +126,17 @@ static nstime control_lateness(void *arg)
 
 static json_t *control_zones(void *arg)
 {
-    return hosted_zones_status(((struct daemon *)arg)->zones);
+    struct daemon *daemon = arg;
+    json_t *zones = hosted_zones_status(daemon->zones);
+    daemon_add_secondaries(daemon, zones);
+    return zones;
 }
 
 static void control_transfer_metrics(void *arg, struct buf *out)
 {
-    transfers_print(((struct daemon *)arg)->transfers, out);
+    struct daemon *daemon = arg;
+    transfers_print(daemon->transfers, out);
+    notify_print(daemon->notify, out);
 }
 
 static json_t *control_not_ready(void *arg)

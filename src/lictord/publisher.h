@@ -7,6 +7,10 @@
 struct publisher {
     struct snapshot_slot *slot;
     struct snapshot *current; /* the published one: ours to derive the next from */
+    /* The version of this apex that transfers give has another serial than before; NULL: there is none any
+     * more. Builder. May be NULL. */
+    void (*served)(void *arg, const uint8_t *apex, const struct zone *version);
+    void *served_arg;
 };
 
 /* Publishes an empty snapshot with these texts. Before the workers run. */

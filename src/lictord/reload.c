@@ -107,6 +107,7 @@ static void apply(struct reload *reload)
     if (daemon->datacenters)
         datacenters_configure(daemon->datacenters, daemon->config);
     daemon_limit_restored_view(daemon);
+    notify_configure(daemon->notify, daemon->config);
     struct policy_job *keys = xmalloc(sizeof *keys);
     *keys = (struct policy_job){daemon, reload->policy};
     reload->policy = NULL;

@@ -327,6 +327,7 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
         daemon->builder = builder_new(daemon->base);
         publisher_init(&daemon->publisher, &daemon->slot,
                        &(struct snapshot_text){config->node, LICTOR_VERSION, NULL});
+        daemon_start_notify(daemon);
         daemon->inspection = inspection_new(&daemon->publisher, config->node);
         daemon->zones = hosted_zones_new(daemon->builder, &daemon->publisher, config->state_dir);
         daemon->inspect_from = inspect_acl(config);
