@@ -92,6 +92,18 @@ struct catalog_update *catalog_update_parse(struct catalog *catalog, const char 
                                             const char *service, const char *body, size_t len,
                                             struct err *err);
 void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out);
+/* X-Consul-Index of the body, before checks are merged. */
+void catalog_update_index(struct catalog_update *update, uint64_t index);
+/* Is the body older than what the view has? *known: the highest index there. */
+bool catalog_update_is_older(const struct catalog_update *update, uint64_t *known);
+/* Adds what the view has beyond the body: what is there is believed, what is missing is not yet. */
+void catalog_update_keep(struct catalog_update *update);
+/* Merges what a list of checks knows (below) before it is applied. */
+struct catalog_check;
+void catalog_update_check(struct catalog_update *update, const struct catalog_check *check);
+/* Calls visit for each node that has an instance in it. */
+void catalog_update_nodes(const struct catalog_update *update, void (*visit)(void *arg, const char *node),
+                          void *arg);
 int catalog_update_apply(struct catalog_update *update); /* and frees it; returns 1 or 0 */
 void catalog_update_free(struct catalog_update *update);
 
@@ -100,6 +112,31 @@ void catalog_update_free(struct catalog_update *update);
  * distance changed, 0, or -1 with err. */
 int catalog_put_coordinates(struct catalog *catalog, const char *node, const char *body, size_t len,
                             struct err *err);
+/* One check, as /v1/health/state/X and /v1/health/node/N show it. Of two states of one check (node, ID and
+ * instance) the one with the higher ModifyIndex counts, whichever came last: every change of a check raises
+ * it, and nothing else does. */
+struct catalog_check {
+    const char *node, *id, *name;
+    const char *service_id; /* "": the node's own, which counts for all its instances */
+    const char *service;    /* name; "" for the node's own */
+    const char *status, *output;
+    uint64_t modified;
+};
+/* Applies one check's state at once. Returns 1 if the view changed, 0 if it knew this or something newer, -1
+ * if no instance is known that it belongs to. */
+int catalog_put_check(struct catalog *catalog, const char *datacenter, const struct catalog_check *check);
+/* All checks of one node, with the reply's X-Consul-Index: decides about those that left a list. visit: a
+ * service that must be read, since a check of its own, or an instance with it, is gone. Returns 1 if the view
+ * changed, or 0. */
+int catalog_put_node_checks(struct catalog *catalog, const char *datacenter, const char *node,
+                            const struct catalog_check *checks, size_t count, uint64_t index,
+                            void (*visit)(void *arg, const char *service), void *arg);
+/* A check left its list, where it stood like this: does the view not know yet what became of it? */
+bool catalog_is_behind(const struct catalog *catalog, const char *datacenter,
+                       const struct catalog_check *left);
+/* Consul was restored or is another one: its indexes began anew. What comes next is believed whatever index
+ * it has. */
+void catalog_forget_indexes(struct catalog *catalog, const char *datacenter);
 
 /* Who answers for the zone: NS records `<node>.ns.<domain>` with addresses; equal nodes with several
  * addresses are one name. Without any (and without names in the configuration's `ns`) NS is `ns.<domain>`,

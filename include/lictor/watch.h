@@ -2,11 +2,12 @@
  * list does not empty the view (DESIGN 6, last row). Requests and timers on main; bodies are parsed on the
  * builder.
  *
- * Blocked queries stand on catalog/services, catalog/nodes, health/state/critical and health/state/warning,
- * and on health/service/X of up to 64 services (the pool). Of the others those are read again that the
- * differences of the two state lists name, or whose tags changed; all of them when services or nodes came,
- * went or moved (at a bounded rate), and every few minutes. The client should allow 80 connections. The watch
- * of a remote datacenter has no pool, so that several fit: WATCH_REMOTE_CONNECTIONS each. */
+ * Health: blocked queries on health/state/critical and health/state/warning. A check that enters is applied
+ * from the list; one that leaves has its service, or its node's checks, read. Registrations: a blocked query
+ * on health/service/X for up to 64 services (the pool: those asked lately); for the others catalog/services
+ * and catalog/nodes tell that something moved, and a sweep of probes finds what. Every few minutes all are
+ * read whole. The client should allow 80 connections. The watch of a
+ * remote datacenter has no pool, so that several fit: WATCH_REMOTE_CONNECTIONS each. */
 #pragma once
 
 #include "lictor/builder.h"
@@ -52,16 +53,26 @@ void watch_reserve(struct watch *watch, unsigned connections);
 /* True once a complete view came from Consul in this process (`live`), as opposed to one restored from disk.
  * It stays true through outages: those show in the state's stale_from. Main. */
 bool watch_live(const struct watch *watch);
+/* Somebody asked for this service: it gets a blocked query, in place of the one not asked for longest, or a
+ * look at whether it moved. Cheap enough for every second. Main. */
+void watch_ask(struct watch *watch, const char *service);
 /* Instant of the last successful contact; 0: never. Main. */
 nstime watch_last_contact(const struct watch *watch);
 
 struct watch_stats {
-    uint64_t reads;    /* whole services read besides the blocked ones */
-    uint64_t sweeps;   /* of all that have no blocked query */
-    uint64_t failures; /* replies other than 200 */
-    uint64_t losses;   /* times contact was lost */
-    uint64_t held;     /* times a list was held back */
-    uint64_t faults;   /* bodies that are not what Consul sends */
+    uint64_t reads;       /* whole services, and checks of nodes, besides the blocked ones */
+    uint64_t probes;      /* looks at whether a service moved */
+    uint64_t moved;       /* of those: it had */
+    uint64_t sweeps;      /* of probes, over all that have no blocked query */
+    uint64_t full_sweeps; /* of whole reads */
+    uint64_t missed;      /* answers that a whole read changed although nothing had moved: should stay 0 */
+    uint64_t older;       /* bodies dropped because the view knew something newer */
+    uint64_t rewinds;     /* times Consul's indexes went back: restored, or another one */
+    uint64_t evictions;   /* from the pool, for one that was asked */
+    uint64_t failures;    /* replies other than 200 */
+    uint64_t losses;      /* times contact was lost */
+    uint64_t held;        /* times a list was held back */
+    uint64_t faults;      /* bodies that are not what Consul sends */
 };
 void watch_stats(const struct watch *watch, struct watch_stats *out); /* Main. */
 

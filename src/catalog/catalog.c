@@ -3,6 +3,7 @@
 
 #include "names.h"
 
+#include "lictor/json.h"
 #include "lictor/log.h"
 #include "lictor/xalloc.h"
 
@@ -147,6 +148,11 @@ int catalog_set_view(struct catalog *catalog, struct datacenter *datacenter, con
     struct service *service = strmap_gets(datacenter->services, folded);
     bool gone = view->instance_count == 0;
     if (service ? view_equal(service->view, view) : gone) {
+        if (service) { /* its indexes are newer */
+            struct view *old = service->view;
+            service->view = view;
+            view = old;
+        }
         view_free(view);
         return 0;
     }
@@ -177,6 +183,12 @@ static struct node *node_new(const char *name, const char *address)
     address_parse(address, &node->address);
     node->host = node->address.kind == ADDRESS_HOST ? xstrdup(address) : NULL;
     return node;
+}
+
+static struct node *node_copy(const struct node *node)
+{
+    char address[256];
+    return node_new(node->name, address_text(&node->address, node->host, address));
 }
 
 static bool same_node(const struct node *a, const struct node *b)
@@ -271,11 +283,8 @@ struct catalog_update {
 
 static void parse_node_list(struct catalog_update *update, const char *body, size_t len, struct err *err)
 {
-    json_error_t fault;
-    json_t *list = json_loadb(body, len, JSON_DECODE_ANY, &fault);
-    if (!list)
-        err_set(err, "list of nodes: not JSON: line %d: %s", fault.line, fault.text);
-    else
+    json_t *list = json_load_bounded(body, len, "list of nodes", err);
+    if (list)
         update->nodes = catalog_read_nodes(list, &update->datacenter, err);
     json_decref(list);
 }
@@ -303,6 +312,61 @@ struct catalog_update *catalog_update_parse(struct catalog *catalog, const char 
         return update;
     catalog_update_free(update);
     return NULL;
+}
+
+void catalog_update_index(struct catalog_update *update, uint64_t index)
+{
+    if (update->view)
+        update->view->index = index;
+    /* Whatever the header says, it is as new as the newest check in it. */
+    if (update->view && index > 0)
+        update->view->index = view_newest(update->view);
+}
+
+bool catalog_update_is_older(const struct catalog_update *update, uint64_t *known)
+{
+    const struct service *service = update->view ? strmap_gets(update->of->services, update->service) : NULL;
+    *known = service ? view_newest(service->view) : 0;
+    return update->view && update->view->index > 0 && update->view->index < *known;
+}
+
+static void keep_nodes(struct catalog_update *update)
+{
+    const void *key;
+    size_t len;
+    void *value;
+    for (size_t i = 0; strmap_next(update->of->nodes, &i, &key, &len, &value);)
+        if (!strmap_get(update->nodes, key, len))
+            strmap_put(update->nodes, key, len, node_copy(value));
+}
+
+void catalog_update_keep(struct catalog_update *update)
+{
+    if (!update->view) {
+        keep_nodes(update);
+        return;
+    }
+    const struct service *service = strmap_gets(update->of->services, update->service);
+    if (service)
+        update->view = view_keep(update->view, service->view);
+}
+
+void catalog_update_check(struct catalog_update *update, const struct catalog_check *check)
+{
+    if (update->view)
+        view_apply_check(update->view, check);
+}
+
+void catalog_update_nodes(const struct catalog_update *update, void (*visit)(void *arg, const char *node),
+                          void *arg)
+{
+    const char *last = NULL;
+    for (uint32_t i = 0; update->view && i < update->view->instance_count; i++) {
+        const char *node = view_text(update->view, update->view->instances[i].node);
+        if (!last || strcasecmp(last, node) != 0) /* they are sorted by node */
+            visit(arg, node);
+        last = node;
+    }
 }
 
 void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out)

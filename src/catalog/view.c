@@ -2,6 +2,7 @@
 
 #include "names.h"
 
+#include "lictor/json.h"
 #include "lictor/xalloc.h"
 
 #include <stdio.h>
@@ -14,13 +15,13 @@
 
 /* Views compare by memcmp: no padding may hide in here. */
 _Static_assert(sizeof(struct view_instance) == 11 * 4 + 2 * 2 + 2 + 2 * 17, "padding");
-_Static_assert(sizeof(struct view_check) == 12, "padding");
+_Static_assert(sizeof(struct view_check) == 16, "padding");
 
 struct parser {
     struct view *view;
     struct buf pool;
     struct strmap *interned; /* text -> offset + 1 */
-    struct buf instances, checks, tags, metas;
+    struct buf instances, checks, modified, tags, metas;
     struct view_faults *faults;
     struct err *err;
     char where[64];
@@ -47,7 +48,7 @@ static uint32_t intern(struct parser *p, const char *text)
 
 /* --- one entry ----------------------------------------------------------------------------------- */
 
-static uint8_t state_of(const char *status)
+uint8_t view_status(const char *status)
 {
     if (strcmp(status, "passing") == 0)
         return CHECK_PASSING;
@@ -56,8 +57,7 @@ static uint8_t state_of(const char *status)
     return CHECK_WARNING; /* "warning", and whatever is not passing but, as Consul sees it, not critical */
 }
 
-/* The first line, cut at OUTPUT_MAX but not within a UTF-8 character. */
-static uint32_t intern_output(struct parser *p, const char *output)
+size_t view_output_len(const char *output)
 {
     size_t len = strcspn(output, "\r\n");
     if (len > OUTPUT_MAX) {
@@ -65,7 +65,7 @@ static uint32_t intern_output(struct parser *p, const char *output)
         while (len > 0 && ((unsigned char)output[len] & 0xc0) == 0x80)
             len--;
     }
-    return intern_n(p, output, len);
+    return len;
 }
 
 static int parse_checks(struct parser *p, const json_t *list, const char *service_id,
@@ -86,13 +86,17 @@ static int parse_checks(struct parser *p, const json_t *list, const char *servic
         /* Another service's check on this node says nothing about us; the endpoint does not send them. */
         if (owner[0] && strcmp(owner, service_id) != 0)
             continue;
-        struct view_check check = {.status = state_of(status), .node_level = !owner[0]};
+        struct view_check check = {.status = view_status(status), .node_level = !owner[0]};
+        check.id = intern(p, id[0] ? id : name);
         check.name = intern(p, name[0] ? name : id);
         if (check.status != CHECK_PASSING)
-            check.output = intern_output(p, output);
+            check.output = intern_n(p, output, view_output_len(output));
+        json_int_t modified = json_integer_value(json_object_get(item, "ModifyIndex"));
+        uint64_t index = modified > 0 ? (uint64_t)modified : 0;
         if (check.status > instance->state)
             instance->state = check.status;
         buf_append(&p->checks, &check, sizeof(check));
+        buf_append(&p->modified, &index, sizeof(index));
         instance->check_count++;
     }
     return 0;
@@ -287,6 +291,7 @@ static struct view *finish(struct parser *p)
     /* Exact copies: the buffers grew in powers of two, and the views are most of what the process holds. */
     view->instances = p->instances.len ? xmemdup(p->instances.data, p->instances.len) : NULL;
     view->checks = p->checks.len ? xmemdup(p->checks.data, p->checks.len) : NULL;
+    view->modified = p->modified.len ? xmemdup(p->modified.data, p->modified.len) : NULL;
     view->tags = p->tags.len ? xmemdup(p->tags.data, p->tags.len) : NULL;
     view->metas = p->metas.len ? xmemdup(p->metas.data, p->metas.len) : NULL;
     view->pool = xmemdup(p->pool.data, p->pool.len);
@@ -320,6 +325,7 @@ struct view *view_from_json(const json_t *list, struct view_faults *faults, stru
     buf_free(&p.pool);
     buf_free(&p.instances);
     buf_free(&p.checks);
+    buf_free(&p.modified);
     buf_free(&p.tags);
     buf_free(&p.metas);
     return view;
@@ -327,12 +333,9 @@ struct view *view_from_json(const json_t *list, struct view_faults *faults, stru
 
 struct view *view_parse(const char *body, size_t len, struct view_faults *faults, struct err *err)
 {
-    json_error_t fault;
-    json_t *list = json_loadb(body, len, JSON_DECODE_ANY, &fault);
-    if (!list) {
-        err_set(err, "health of a service: not JSON: line %d: %s", fault.line, fault.text);
+    json_t *list = json_load_bounded(body, len, "health of a service", err);
+    if (!list)
         return NULL;
-    }
     struct view *view = view_from_json(list, faults, err);
     json_decref(list);
     return view;
@@ -344,6 +347,7 @@ void view_free(struct view *view)
         return;
     free(view->instances);
     free(view->checks);
+    free(view->modified);
     free(view->tags);
     free(view->metas);
     free(view->pool);
@@ -397,8 +401,8 @@ static void write_address(const struct address *address, const char *host, struc
     json_write_text(out, address_text(address, host, text));
 }
 
-static void write_instance(const struct view *view, const struct view_instance *instance, const char *service,
-                           struct buf *out)
+void view_write_instance(const struct view *view, const struct view_instance *instance, const char *service,
+                         struct buf *out)
 {
     buf_puts(out, "{\"Node\":{\"Node\":");
     json_write_text(out, view_text(view, instance->node));
@@ -433,6 +437,10 @@ static void write_instance(const struct view *view, const struct view_instance *
         const struct view_check *check = &view->checks[instance->first_check + i];
         buf_puts(out, i > 0 ? ",{\"Name\":" : "{\"Name\":");
         json_write_text(out, view_text(view, check->name));
+        if (check->id != check->name) {
+            buf_puts(out, ",\"CheckID\":");
+            json_write_text(out, view_text(view, check->id));
+        }
         buf_printf(out, ",\"Status\":\"%s\",\"ServiceID\":", status_names[check->status]);
         json_write_text(out, check->node_level ? "" : view_text(view, instance->id));
         buf_puts(out, ",\"Output\":");
@@ -448,7 +456,7 @@ void view_write(const struct view *view, const char *service, struct buf *out)
     for (uint32_t i = 0; i < view->instance_count; i++) {
         if (i > 0)
             buf_puts(out, ",");
-        write_instance(view, &view->instances[i], service, out);
+        view_write_instance(view, &view->instances[i], service, out);
     }
     buf_puts(out, "]");
 }

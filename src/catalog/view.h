@@ -4,6 +4,7 @@
 #pragma once
 
 #include "lictor/buf.h"
+#include "lictor/catalog.h"
 #include "lictor/err.h"
 #include "lictor/strmap.h"
 
@@ -27,7 +28,7 @@ struct address {
 };
 
 struct view_check {
-    uint32_t name;
+    uint32_t name, id;
     uint32_t output; /* first line, kept only when not passing */
     uint8_t status;  /* enum check_state */
     uint8_t node_level;
@@ -57,10 +58,13 @@ struct view_instance {
 struct view {
     struct view_instance *instances; /* by node (case folded), then ID */
     struct view_check *checks;
+    uint64_t *modified; /* of each check: its ModifyIndex; 0: not known. Views with other ones are equal */
+    uint64_t index;     /* X-Consul-Index of the body; 0: not known; likewise */
     uint32_t *tags;
     struct view_meta *metas;
     char *pool;
     uint32_t instance_count, check_count, tag_count, meta_count, pool_len;
+    uint32_t wasted; /* octets of the pool that were appended since, so that others may be unused */
 };
 
 /* What was left out of a body, for status and metrics. */
@@ -89,9 +93,29 @@ const struct address *view_address(const struct view *view, const struct view_in
 
 /* The value of the instance's metadata under this key, or NULL. */
 const char *view_metadata(const struct view *view, const struct view_instance *instance, const char *key);
+/* --- view_check.c: what the lists of checks know beyond the body --------------------------------- */
+
+/* Merges one check's state as a list told it: the higher ModifyIndex wins. Returns 1 if the view shows
+ * something else now, 0 if it knew this or something newer, -1 if it has no such instance. */
+int view_apply_check(struct view *view, const struct catalog_check *check);
+/* The same for every instance on a node, from the list of all checks of that node, whose X-Consul-Index is
+ * `index`. Checks of the node that are missing in it are gone. *unclear: a check of an instance is missing,
+ * or an instance with it: the whole service must be read. Returns 1 if the view shows something else. */
+int view_apply_node(struct view *view, const char *node, const struct catalog_check *checks, size_t count,
+                    uint64_t index, bool *unclear);
+/* What a check that left its list, where it had this ModifyIndex, is now cannot be told by this view. */
+bool view_is_behind(const struct view *view, const struct catalog_check *left);
+/* The highest index that the view has of anything: no newer body has a lower one. */
+uint64_t view_newest(const struct view *view);
+/* The body with those instances of `old` that it does not have. Takes body. */
+struct view *view_keep(struct view *body, const struct view *old);
+/* The indexes are of another Consul, or of this one before it was restored: whatever comes is newer. */
+void view_forget_indexes(struct view *view);
 
 /* Appends the view in the shape of Consul's own body, so that view_parse reads it back to an equal view. */
 void view_write(const struct view *view, const char *service, struct buf *out);
+void view_write_instance(const struct view *view, const struct view_instance *instance, const char *service,
+                         struct buf *out);
 
 /* --- addresses and JSON, shared with the list of nodes ------------------------------------------- */
 
@@ -107,3 +131,7 @@ int json_member(const json_t *object, const char *key, json_type type, const cha
                 struct err *err);
 /* Appends text as a JSON string. */
 void json_write_text(struct buf *out, const char *text);
+
+/* As kept of a check's output: the first line, cut, but not within a UTF-8 character. Its length. */
+size_t view_output_len(const char *output);
+uint8_t view_status(const char *status);

@@ -54,7 +54,7 @@ static void ask_again(struct watch *watch)
             consul_watch_restart(subject->blocked);
     }
     reads_resume(watch);
-    sweep_request(watch);
+    sweep_whole(watch); /* another Consul may answer now, with indexes that mean something else */
 }
 
 bool contact_down(const struct watch *watch)
@@ -95,14 +95,23 @@ void contact_update(struct watch *watch)
 void contact_note(struct watch *watch, enum sentinel sentinel, const struct consul_response *response)
 {
     /* A 200 from a server that has lost its leader is old news, however fresh it looks. */
-    bool good = response->status == 200 && response->known_leader;
+    nstime silent =
+        response->last_contact_ms > 0 && response->status == 200
+            ? (response->last_contact_ms < NS_NEVER / NS_PER_MS ? response->last_contact_ms * NS_PER_MS
+                                                                : NS_NEVER / 2)
+            : 0;
+    bool cut_off = silent > LEADER_SILENT;
+    bool good = response->status == 200 && response->known_leader && !cut_off;
     if (good) {
         if (!watch->denied) /* what is hidden from us may have changed since */
-            watch->last_contact = response->finished;
+            /* What a stale read shows is as old as its server's last word from the leader. */
+            watch->last_contact = response->finished - silent;
     } else {
         watch->stats.failures++;
         snprintf(watch->error, sizeof(watch->error), "%s%s",
-                 response->status == 200 ? "its server knows no leader" : response->error,
+                 response->status != 200 ? response->error
+                 : cut_off               ? "its server has not heard from the leader for long"
+                                         : "its server knows no leader",
                  hint(response->status));
     }
     if (sentinel != NO_SENTINEL)

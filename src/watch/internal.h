@@ -3,6 +3,9 @@
 
 #include "belief.h"
 
+struct check_list;
+struct node_read;
+
 #include "lictor/strmap.h"
 #include "lictor/watch.h"
 
@@ -26,6 +29,9 @@
  */
 #define HEARTBEAT_WAIT (10 * NS_PER_S)
 
+/* A server that has not heard from its leader for this long is cut off. */
+#define LEADER_SILENT (10 * NS_PER_S)
+
 /* Lost rights show in the list of services at the latest after this. */
 #define CANARY_WAIT (60 * NS_PER_S)
 
@@ -44,12 +50,28 @@
 #define CHECKS_BURST  10
 #define CHECKS_OCTETS (4 * 1024 * 1024)
 
-#define SWEEP_EVERY (300 * NS_PER_S)
-#define SWEEP_MIN   (5 * NS_PER_S)
+/* A sweep over all that nothing asked for; so many of them later one of whole reads. */
+#define RECONCILE_EVERY (300 * NS_PER_S)
+#define WHOLE_EVERY     12
+/* Between sweeps of probes: so many times as long as the last one took. */
+#define SWEEP_REST 9
+
+/* A place in the pool is not taken from one that was asked this lately. */
+#define POOL_ASKED (60 * NS_PER_S)
+/* The agent keeps the connection of a blocked query that was given up, until its wait is over. */
+#define EVICT_EVERY (2 * NS_PER_S)
+/* One that found no place is looked at this often while it is asked. */
+#define ASKED_PROBE (5 * NS_PER_S)
+
+/* Indexes that go back: a server that lags behind looks the same, so not too often. */
+#define REWIND_EVERY (30 * NS_PER_S)
 
 enum sentinel { SENTINEL_SERVICES, SENTINEL_NODES, SENTINEL_CRITICAL, SENTINEL_WARNING, NO_SENTINEL };
 
-enum read_mode { READ_STALE, READ_DEFAULT, READ_CONSISTENT };
+enum read_mode { READ_PROBE, READ_STALE, READ_DEFAULT, READ_CONSISTENT };
+
+/* Over what has no blocked query, since a sentinel moved; over all; over all by whole reads. */
+enum sweep { SWEEP_NONE, SWEEP_MOVED, SWEEP_RECONCILE, SWEEP_WHOLE };
 
 TAILQ_HEAD(subjects, subject);
 
@@ -62,11 +84,17 @@ struct subject {
         *blocked; /* in the pool (the nodes: always); NULL: read when something points at it */
     struct consul_request *request;
     struct event *timer; /* the next read, after a failure or when a hold ends */
-    TAILQ_ENTRY(subject) reads, canaries;
+    TAILQ_ENTRY(subject) reads, canaries, pooled;
     struct subjects *queue; /* where it waits for its read, or NULL */
     enum read_mode mode;    /* of the next read */
     enum read_mode sent;    /* of the one under way */
     uint64_t index;         /* X-Consul-Index of the last body that went to the builder */
+    uint64_t floor;         /* an index that a read in default mode cannot be below */
+    uint64_t sent_floor;    /* the same when the read under way was sent */
+    nstime asked;           /* 0: never */
+    nstime probed;          /* since it was asked */
+    bool pinned;            /* the configuration names it */
+    bool in_sweep;          /* its read is one that the sweep waits for */
     bool listed;            /* in catalog/services */
     bool seen;              /* judged at least once, or found not to be readable */
     bool again;             /* to be queued when the present read is back */
@@ -93,7 +121,8 @@ struct watch {
     struct consul_watch *lists[SENTINELS]; /* services, critical, warning; the nodes' is the subject's */
     bool listed[SENTINELS];                /* the first one came in */
     size_t list_len[SENTINELS];            /* octets of the last body */
-    bool list_doubted[SENTINELS];          /* faulty or denied: asked again by doubt_timer */
+    uint64_t list_index[SENTINELS];
+    bool list_doubted[SENTINELS]; /* faulty or denied: asked again by doubt_timer */
     struct event *doubt_timer;
     struct event *list_timer; /* when a held list of services is asked for again */
     bool denied;              /* catalog/services lost the canary */
@@ -106,9 +135,19 @@ struct watch {
     struct event *canary_timer;
     unsigned canary_failures;
 
-    struct event *sweep_timer;
-    bool sweeping, sweep_again;
-    nstime sweep_started, sweep_took;
+    struct subjects pool; /* the one asked last is first */
+    nstime evicted;       /* when the last one was */
+
+    struct strmap *node_reads; /* node -> struct node_read */
+    TAILQ_HEAD(node_queue, node_read) node_queue;
+
+    struct event *sweep_timer, *reconcile_timer;
+    enum sweep sweep, sweep_wanted; /* the present one, and the next */
+    size_t sweep_left;              /* reads that the present one waits for */
+    uint64_t sweep_index;           /* watch_sentinel_sum when it began */
+    nstime sweep_started, sweep_ended, probes_took;
+    unsigned reconciled;
+    nstime rewound;
 
     struct consul_request *self; /* /v1/agent/self */
     struct event *self_timer;
@@ -126,8 +165,8 @@ struct watch {
     /* Builder. */
     struct belief belief;
     struct belief_hold names_hold;
-    struct strmap *names;             /* catalog/services as it was last: folded name -> struct listed */
-    struct strmap *checks[SENTINELS]; /* critical, warning */
+    struct strmap *names;                 /* catalog/services as it was last: folded name -> struct listed */
+    struct check_list *checks[SENTINELS]; /* critical, warning */
     bool flush_pending;
     _Atomic bool publish; /* changes may be shown: there is a complete view, be it an old one */
 };
@@ -138,6 +177,8 @@ void watch_release(struct watch *watch);
 /* Goes live when everything has come in. */
 void watch_check_complete(struct watch *watch);
 struct timeval watch_timeval(nstime delay);
+/* Moves when any of the lists moves. */
+uint64_t watch_sentinel_sum(const struct watch *watch);
 
 /* --- contact.c: freshness ------------------------------------------------------------------------ */
 void contact_note(struct watch *watch, enum sentinel sentinel, const struct consul_response *response);
@@ -164,6 +205,10 @@ void subject_set_seen(struct subject *subject);
 void subjects_fit_pool(struct watch *watch);
 /* Sends what may be sent. */
 void reads_pump(struct watch *watch);
+/* The pool, or at least a look. */
+void subject_asked(struct subject *subject);
+/* Consul's indexes began anew: whatever is under way is asked again. */
+void subject_forget(struct subject *subject);
 /* Ends a pause after failures. */
 void reads_resume(struct watch *watch);
 void reads_stop(struct watch *watch);
@@ -176,7 +221,7 @@ void canary_stop(struct watch *watch);
 
 /* --- judge.c: bodies to the builder -------------------------------------------------------------- */
 /* Takes the response's body. */
-void judge_response(struct subject *subject, struct consul_response *response, bool consistent);
+void judge_response(struct subject *subject, struct consul_response *response, enum read_mode mode);
 /* An emptied list, confirmed, and what the canary showed. */
 void judge_emptied(struct subject *subject, bool known_leader, bool canary);
 /* Builder: the catalog has changed. */
@@ -186,12 +231,30 @@ void judge_flush(struct watch *watch);
 void sentinels_start(struct watch *watch);
 void sentinels_stop(struct watch *watch);
 
+/* --- node_checks.c: health/node/N ---------------------------------------------------------------- */
+void node_checks_read(struct watch *watch, const char *node);
+/* Sends the next one; false: none waits. */
+bool node_checks_send(struct watch *watch);
+void node_checks_forget(struct watch *watch);
+
+/* --- checks.c ------------------------------------------------------------------------------------ */
+/* Builder: what the two lists know beyond a body. */
+void checks_merge(struct watch *watch, const char *service, struct catalog_update *update);
+
+/* --- rewind.c: indexes that go back -------------------------------------------------------------- */
+/* Notes a list's index. Returns whether all is asked anew because of it. */
+bool rewind_seen(struct watch *watch, enum sentinel which, const struct consul_response *response);
+bool rewind_all(struct watch *watch, const char *what);
+
 /* --- sweep.c ------------------------------------------------------------------------------------- */
 void sweep_start(struct watch *watch);
 void sweep_stop(struct watch *watch);
-/* As soon as the rate allows. */
+/* Of probes, as soon as the rate allows. */
 void sweep_request(struct watch *watch);
-void sweep_queue_empty(struct watch *watch);
+/* Of whole reads, now. */
+void sweep_whole(struct watch *watch);
+/* The subject has been read, or will not be. */
+void sweep_done(struct subject *subject);
 
 /* --- datacenter.c -------------------------------------------------------------------------------- */
 void datacenter_ask(struct watch *watch);

@@ -14,12 +14,16 @@
 struct judgement {
     struct subject *subject;
     struct buf body;
-    bool known_leader, consistent;
+    uint64_t index;
+    enum read_mode mode;
+    bool known_leader;
+    bool unmoved; /* its index is that of the body before */
     enum belief_canary canary;
     /* What the builder found. */
     struct belief_result result;
     struct belief_facts facts;
-    bool faulty, changed, datacenter_known;
+    bool faulty, older, changed, edited, datacenter_known;
+    uint64_t known; /* older: the index that the view has */
     struct err err;
 };
 
@@ -61,6 +65,14 @@ static void run(void *arg)
         job->faulty = true;
         return;
     }
+    catalog_update_index(update, job->index);
+    job->older = catalog_update_is_older(update, &job->known);
+    if (job->older) {
+        catalog_update_free(update);
+        return;
+    }
+    if (subject->key)
+        checks_merge(watch, subject->key, update);
     struct catalog_facts found;
     catalog_update_facts(update, &found);
     job->facts = (struct belief_facts){
@@ -68,17 +80,23 @@ static void run(void *arg)
         .has = found.has,
         .view = subject->key ? found.view : 0,
         .known_leader = job->known_leader,
-        .consistent = job->consistent,
+        .consistent = job->mode == READ_CONSISTENT,
         .canary = job->canary,
     };
     if (subject->key && strcmp(subject->key, "consul") == 0 && found.has > 0)
         watch->belief.canary_seen = true;
     job->result = belief_judge(&watch->belief, &subject->hold, &job->facts, clock_boot());
-    if (job->result.verdict != BELIEF_APPLY) {
+    if (job->result.verdict != BELIEF_APPLY && found.has == 0) {
         catalog_update_free(update);
         return;
     }
+    if (job->result.verdict != BELIEF_APPLY)
+        catalog_update_keep(update); /* what is there is true, whatever is missing */
+    struct catalog_stats before, after;
+    catalog_stats(catalog, &before);
     job->changed = catalog_update_apply(update) == 1;
+    catalog_stats(catalog, &after);
+    job->edited = after.edits != before.edits;
     job->datacenter_known = catalog_datacenter(catalog) != NULL;
     if (job->changed)
         judge_flush(watch);
@@ -113,21 +131,47 @@ static void hold(struct subject *subject, const struct belief_result *result,
     subject_read_later(subject, result->again - clock_boot(), READ_CONSISTENT);
 }
 
-static void applied(struct subject *subject, const struct judgement *job)
+/* Only a look that nothing asked for can find what the lists should have told. */
+static bool is_missed(const struct subject *subject, const struct judgement *job)
+{
+    const struct watch *watch = subject->watch;
+    if (!job->edited || !subject->in_sweep || subject->held != BELIEF_NO_REASON)
+        return false;
+    return (watch->sweep == SWEEP_WHOLE && job->unmoved) ||
+           (watch->sweep == SWEEP_RECONCILE && watch->sweep_index == watch_sentinel_sum(watch));
+}
+
+/* Returns whether the subject is still there. */
+static bool applied(struct subject *subject, const struct judgement *job)
 {
     struct watch *watch = subject->watch;
+    if (is_missed(subject, job)) {
+        watch->stats.missed++;
+        log_error("watch: %s had changed, and no list told so: found by a sweep", name_of(subject));
+    }
     set_held(subject, BELIEF_NO_REASON);
     if (!subject->key) {
         watch->datacenter_known |= job->datacenter_known;
         if (job->changed && subject->seen)
             sweep_request(watch); /* a node's address is in every instance without one of its own */
     }
-    if (subject->key && !subject->listed && job->facts.has == 0)
+    bool gone = subject->key && !subject->listed && job->facts.has == 0;
+    if (gone)
         subject_remove(subject);
     else
         subject_set_seen(subject);
-    watch_check_complete(
-        watch); /* the datacenter may be all that was missing, and the list seen, but faulty */
+    /* The datacenter may be all that was missing, and the list seen, but faulty. */
+    watch_check_complete(watch);
+    return !gone;
+}
+
+/* The view knows something newer than this body: a server that lags behind, or a reply that others overtook.
+ * Or Consul itself went back: a read that begins now cannot be older, so it tells. */
+static void older(struct subject *subject, uint64_t known)
+{
+    subject->watch->stats.older++;
+    subject->floor = known;
+    subject_read(subject, READ_DEFAULT, true);
 }
 
 static void faulty(struct subject *subject, const struct judgement *job)
@@ -143,6 +187,7 @@ static void judged(void *arg)
     struct judgement *job = arg;
     struct subject *subject = job->subject;
     struct watch *watch = subject->watch;
+    bool there = !subject->removed && !watch->stopped;
     subject->jobs--;
     watch->judging--;
     if (subject->removed) {
@@ -152,8 +197,10 @@ static void judged(void *arg)
         /* nothing to do for what is being freed */
     } else if (job->faulty) {
         faulty(subject, job);
+    } else if (job->older) {
+        older(subject, job->known);
     } else if (job->result.verdict == BELIEF_APPLY) {
-        applied(subject, job);
+        there = applied(subject, job);
     } else {
         if (job->result.verdict == BELIEF_CONFIRM)
             subject_read(subject, READ_CONSISTENT, true);
@@ -163,6 +210,8 @@ static void judged(void *arg)
             canary_await(subject);
         subject_set_seen(subject); /* the view has it, as it was */
     }
+    if (there && !subject->request && !subject->queue)
+        sweep_done(subject);
     reads_pump(watch);
     free(job);
     watch_release(watch);
@@ -178,15 +227,20 @@ static struct judgement *new_job(struct subject *subject)
     return job;
 }
 
-void judge_response(struct subject *subject, struct consul_response *response, bool consistent)
+void judge_response(struct subject *subject, struct consul_response *response, enum read_mode mode)
 {
-    canary_forget(subject);
-    subject->index = response->index;
+    if (response->index > 0 && response->index < subject->index) {
+        older(subject, subject->index);
+        return;
+    }
     struct judgement *job = new_job(subject);
+    canary_forget(subject);
+    job->unmoved = subject->seen && response->index == subject->index;
+    subject->index = job->index = response->index;
+    job->mode = mode;
     job->body = *response->body; /* swapped out, not copied */
     *response->body = (struct buf){0};
     job->known_leader = response->known_leader;
-    job->consistent = consistent;
     builder_post(subject->watch->config.builder, run, judged, job);
 }
 
@@ -195,7 +249,8 @@ void judge_emptied(struct subject *subject, bool known_leader, bool canary)
     struct judgement *job = new_job(subject);
     buf_puts(&job->body, "[]");
     job->known_leader = known_leader;
-    job->consistent = true;
+    job->mode = READ_CONSISTENT;
+    job->index = subject->index;
     job->canary = canary ? CANARY_THERE : CANARY_NOT_THERE;
     builder_post(subject->watch->config.builder, run, judged, job);
 }

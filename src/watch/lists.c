@@ -1,22 +1,16 @@
 #include "lists.h"
 
 #include "lictor/buf.h"
+#include "lictor/json.h"
 #include "lictor/xalloc.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *load(const char *body, size_t len, const char *what, struct err *err)
-{
-    json_error_t fault;
-    json_t *json = json_loadb(body, len, JSON_DECODE_ANY, &fault);
-    if (!json)
-        err_set(err, "%s: not JSON: line %d: %s", what, fault.line, fault.text);
-    return json;
-}
+/* Of an output; the view keeps less. */
+#define OUTPUT_KEPT 200
 
-static char *fold(const char *text)
+char *list_fold(const char *text)
 {
     char *folded = xstrdup(text);
     for (char *c = folded; *c; c++)
@@ -78,7 +72,7 @@ static bool is_services_list(const json_t *json)
 
 struct strmap *services_list_parse(const char *body, size_t len, struct err *err)
 {
-    json_t *json = load(body, len, "list of services", err);
+    json_t *json = json_load_bounded(body, len, "list of services", err);
     if (!json)
         return NULL;
     struct strmap *list = NULL;
@@ -90,7 +84,7 @@ struct strmap *services_list_parse(const char *body, size_t len, struct err *err
         list = strmap_new();
         json_object_foreach(json, name, tags)
         {
-            char *folded = fold(name);
+            char *folded = list_fold(name);
             struct listed *listed = strmap_gets(list, folded);
             if (!listed && name[0]) {
                 listed = xcalloc(1, sizeof(*listed));
@@ -108,71 +102,202 @@ struct strmap *services_list_parse(const char *body, size_t len, struct err *err
 
 /* --- checks -------------------------------------------------------------------------------------- */
 
-static void flagged_free(void *arg)
+struct check_list {
+    struct catalog_check *checks; /* each one's strings are one block, which begins with the node's name */
+    size_t *next;                 /* of the same owner: index + 1 */
+    size_t count, cap;
+    struct strmap *keys;   /* node (folded), check, service ID -> index + 1 */
+    struct strmap *owners; /* '.' and folded service, or '@' and folded node -> index + 1 of the last one */
+};
+
+void checks_list_free(struct check_list *list)
 {
-    struct flagged *flagged = arg;
-    free(flagged->name);
-    free(flagged);
+    if (!list)
+        return;
+    for (size_t i = 0; i < list->count; i++)
+        free((char *)list->checks[i].node);
+    free(list->checks);
+    free(list->next);
+    strmap_free(list->keys, NULL);
+    strmap_free(list->owners, NULL);
+    free(list);
 }
 
-void checks_list_free(struct strmap *list)
+size_t checks_list_count(const struct check_list *list)
 {
-    strmap_free(list, flagged_free);
+    return list->count;
 }
 
-static const char *text_of(const json_t *object, const char *key)
+const struct catalog_check *checks_list_all(const struct check_list *list)
 {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
+    return list->checks;
 }
 
-static void add_check(struct strmap *list, const json_t *check)
+static void *as_value(size_t index)
 {
-    const char *node = text_of(check, "Node"), *service = text_of(check, "ServiceName");
-    const char *parts[] = {node, text_of(check, "CheckID"), text_of(check, "ServiceID")};
+    return (void *)(uintptr_t)(index + 1);
+}
+
+/* --- keys: names of nodes and services are the same in any case ---------------------------------- */
+
+static void append_folded(struct buf *out, const char *text)
+{
+    size_t start = out->len, len = strlen(text);
+    buf_append(out, text, len + 1);
+    for (uint8_t *c = out->data + start; c < out->data + start + len; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (uint8_t)(*c + ('a' - 'A'));
+}
+
+static void put_key(struct buf *out, const struct catalog_check *check)
+{
+    out->len = 0;
+    append_folded(out, check->node);
+    buf_append(out, check->id, strlen(check->id) + 1);
+    buf_append(out, check->service_id, strlen(check->service_id) + 1);
+}
+
+static void put_owner(struct buf *out, char kind, const char *name)
+{
+    out->len = 0;
+    buf_append(out, &kind, 1);
+    append_folded(out, name);
+}
+
+static const struct catalog_check *find(const struct check_list *list, const struct catalog_check *check,
+                                        struct buf *key)
+{
+    if (!list || list->count == 0)
+        return NULL;
+    put_key(key, check);
+    uintptr_t index = (uintptr_t)strmap_get(list->keys, key->data, key->len);
+    return index ? &list->checks[index - 1] : NULL;
+}
+
+/* --- reading ------------------------------------------------------------------------------------- */
+
+/* The check with its strings in one block. */
+static struct catalog_check copy_of(const json_t *item)
+{
+    static const char *const members[] = {"Node",        "CheckID", "Name",  "ServiceID",
+                                          "ServiceName", "Status",  "Output"};
+    enum { TEXTS = sizeof(members) / sizeof(members[0]) };
+    size_t offsets[TEXTS];
+    struct buf block = {0};
+    for (size_t i = 0; i < TEXTS; i++) {
+        const char *text = json_string_value(json_object_get(item, members[i]));
+        size_t len = !text ? 0 : i == TEXTS - 1 ? strcspn(text, "\r\n") : strlen(text);
+        if (i == TEXTS - 1 && len > OUTPUT_KEPT)
+            len = OUTPUT_KEPT; /* an HTTP check's holds the whole page */
+        offsets[i] = block.len;
+        buf_append(&block, text ? text : "", len);
+        buf_append(&block, "", 1);
+    }
+    json_int_t modified = json_integer_value(json_object_get(item, "ModifyIndex"));
+    char *texts = xmemdup(block.data, block.len);
+    buf_free(&block);
+    return (struct catalog_check){
+        .node = texts,
+        .id = texts + offsets[1],
+        .name = texts + offsets[2],
+        .service_id = texts + offsets[3],
+        .service = texts + offsets[4],
+        .status = texts + offsets[5],
+        .output = texts + offsets[6],
+        .modified = modified > 0 ? (uint64_t)modified : 0,
+    };
+}
+
+/* One check twice: the newer one counts. */
+static bool replace(struct check_list *list, const struct catalog_check *check, struct buf *key)
+{
+    struct catalog_check *known = (struct catalog_check *)find(list, check, key);
+    if (!known)
+        return false;
+    struct catalog_check loser = *check;
+    if (check->modified > known->modified && strcmp(check->service, known->service) == 0) {
+        loser = *known;
+        *known = *check;
+    }
+    free((char *)loser.node);
+    return true;
+}
+
+static void add(struct check_list *list, struct catalog_check check)
+{
     struct buf key = {0};
-    for (size_t i = 0; i < 3; i++)
-        buf_append(&key, parts[i], strlen(parts[i]) + 1);
-    struct flagged *flagged = xcalloc(1, sizeof(*flagged));
-    flagged->is_node = !service[0];
-    flagged->name = flagged->is_node ? xstrdup(node) : fold(service);
-    struct flagged *old = strmap_put(list, key.data, key.len, flagged);
-    if (old)
-        flagged_free(old);
+    if (!replace(list, &check, &key)) {
+        if (list->count == list->cap) {
+            list->cap = list->cap ? 2 * list->cap : 16;
+            list->checks = xrealloc(list->checks, list->cap * sizeof(*list->checks));
+            list->next = xrealloc(list->next, list->cap * sizeof(*list->next));
+        }
+        size_t index = list->count++;
+        list->checks[index] = check;
+        put_key(&key, &check);
+        strmap_put(list->keys, key.data, key.len, as_value(index));
+        put_owner(&key, check.service_id[0] ? '.' : '@', check.service_id[0] ? check.service : check.node);
+        list->next[index] = (size_t)(uintptr_t)strmap_put(list->owners, key.data, key.len, as_value(index));
+    }
     buf_free(&key);
 }
 
-struct strmap *checks_list_parse(const char *body, size_t len, struct err *err)
+static int read_check(void *arg, size_t number, const json_t *item, struct err *err)
 {
-    json_t *json = load(body, len, "list of checks", err);
-    if (!json)
-        return NULL;
-    struct strmap *list = NULL;
-    if (!json_is_array(json) && !json_is_null(json)) {
-        err_set(err, "list of checks: the body is not a list");
-    } else {
-        list = strmap_new();
-        for (size_t i = 0; i < json_array_size(json); i++)
-            add_check(list, json_array_get(json, i));
+    if (!json_is_object(item) || !json_is_string(json_object_get(item, "CheckID")) ||
+        !json_is_string(json_object_get(item, "Node")))
+        return err_set(err, "list of checks: entry %zu is not a check of a node", number);
+    add(arg, copy_of(item));
+    return 0;
+}
+
+struct check_list *checks_list_parse(const char *body, size_t len, struct err *err)
+{
+    struct check_list *list = xcalloc(1, sizeof(*list));
+    list->keys = strmap_new();
+    list->owners = strmap_new();
+    if (json_each(body, len, "list of checks", read_check, list, err) == 0)
+        return list;
+    checks_list_free(list);
+    return NULL;
+}
+
+/* --- comparing and finding ----------------------------------------------------------------------- */
+
+void checks_list_diff(const struct check_list *before, const struct check_list *now, check_visit *entered,
+                      check_visit *left, void *arg)
+{
+    struct buf key = {0};
+    for (size_t i = 0; i < now->count; i++) {
+        const struct catalog_check *old = find(before, &now->checks[i], &key);
+        if (!old || now->checks[i].modified > old->modified)
+            entered(arg, &now->checks[i]);
     }
-    json_decref(json);
-    return list;
+    for (size_t i = 0; before && i < before->count; i++)
+        if (!find(now, &before->checks[i], &key))
+            left(arg, &before->checks[i]);
+    buf_free(&key);
 }
 
-static void visit_missing(const struct strmap *from, const struct strmap *in,
-                          void (*visit)(void *arg, const struct flagged *entry), void *arg)
+static void visit_owner(const struct check_list *list, char kind, const char *name, check_visit *visit,
+                        void *arg)
 {
-    const void *key;
-    size_t len;
-    void *value;
-    for (size_t i = 0; from && strmap_next(from, &i, &key, &len, &value);)
-        if (!in || !strmap_get(in, key, len))
-            visit(arg, value);
+    if (!list || list->count == 0)
+        return;
+    struct buf key = {0};
+    put_owner(&key, kind, name);
+    size_t at = (size_t)(uintptr_t)strmap_get(list->owners, key.data, key.len);
+    buf_free(&key);
+    for (; at > 0; at = list->next[at - 1])
+        visit(arg, &list->checks[at - 1]);
 }
 
-void checks_list_diff(const struct strmap *before, const struct strmap *now,
-                      void (*visit)(void *arg, const struct flagged *entry), void *arg)
+void checks_list_of_service(const struct check_list *list, const char *service, check_visit *visit, void *arg)
 {
-    visit_missing(before, now, visit, arg);
-    visit_missing(now, before, visit, arg);
+    visit_owner(list, '.', service, visit, arg);
+}
+
+void checks_list_of_node(const struct check_list *list, const char *node, check_visit *visit, void *arg)
+{
+    visit_owner(list, '@', node, visit, arg);
 }

@@ -34,6 +34,15 @@ void subject_read_later(struct subject *subject, nstime delay, enum read_mode mo
     event_add(subject->timer, &after);
 }
 
+/* Actions must not wait for a sweep. */
+static bool is_configured(const struct config *config, const char *key)
+{
+    for (size_t i = 0; i < config->action_count; i++)
+        if (config->actions[i].when == WHEN_SERVICE && strcmp(config->actions[i].service, key) == 0)
+            return true;
+    return false;
+}
+
 struct subject *subject_new(struct watch *watch, const char *key, const char *name)
 {
     struct subject *subject = xcalloc(1, sizeof(*subject));
@@ -42,6 +51,7 @@ struct subject *subject_new(struct watch *watch, const char *key, const char *na
     char *escaped = consul_escape(name);
     subject->path = xasprintf("/v1/health/service/%s", escaped);
     free(escaped);
+    subject->pinned = is_configured(watch->config.config, key);
     strmap_puts(watch->services, key, subject);
     watch->unseen++;
     return subject;
@@ -71,15 +81,24 @@ static void unqueue(struct subject *subject)
     subject->queue = NULL;
 }
 
+/* Also what leaves the pool. */
+static void unblock(struct subject *subject)
+{
+    if (subject->blocked && subject->key) {
+        subject->watch->pooled--;
+        TAILQ_REMOVE(&subject->watch->pool, subject, pooled);
+    }
+    consul_watch_free(subject->blocked);
+    subject->blocked = NULL;
+}
+
 void subject_stop(struct subject *subject)
 {
     struct watch *watch = subject->watch;
     if (!watch)
         return;
-    if (subject->blocked && subject->key)
-        watch->pooled--;
-    consul_watch_free(subject->blocked);
-    subject->blocked = NULL;
+    unblock(subject);
+    sweep_done(subject);
     if (subject->request)
         watch->reading--;
     consul_cancel(subject->request);
@@ -120,16 +139,9 @@ void subject_remove(struct subject *subject)
 
 void subjects_fit_pool(struct watch *watch)
 {
-    const void *key;
-    void *value;
-    for (size_t i = 0;
-         watch->pooled > watch->pool_max && strmap_next(watch->services, &i, &key, NULL, &value);) {
-        struct subject *subject = value;
-        if (!subject->blocked)
-            continue;
-        consul_watch_free(subject->blocked);
-        subject->blocked = NULL;
-        watch->pooled--;
+    while (watch->pooled > watch->pool_max) {
+        struct subject *subject = TAILQ_LAST(&watch->pool, subjects);
+        unblock(subject);
         subject_read(subject, READ_DEFAULT, false); /* what changes from here on is the sweeps' to find */
     }
     refill_pool(watch);
@@ -142,9 +154,11 @@ static void on_change(void *arg, struct consul_response *response, bool changed)
     struct subject *subject = arg;
     contact_note(subject->watch, subject->key ? NO_SENTINEL : SENTINEL_NODES, response);
     if (response->status == 200) {
+        if (!subject->key && rewind_seen(subject->watch, SENTINEL_NODES, response))
+            return;
         subject->failures = 0;
         if (changed)
-            judge_response(subject, response, false);
+            judge_response(subject, response, READ_STALE);
     } else if (response->status > 0 && ++subject->failures >= FAILURES_UNREADABLE && subject->key) {
         subject_set_seen(subject);
     }
@@ -168,16 +182,59 @@ void subject_start_nodes(struct watch *watch)
     block(&watch->nodes);
 }
 
+/* The blocked query's first answer is the first read. */
+static void enter_pool(struct subject *subject, bool asked)
+{
+    struct watch *watch = subject->watch;
+    watch->pooled++;
+    if (asked)
+        TAILQ_INSERT_HEAD(&watch->pool, subject, pooled);
+    else
+        TAILQ_INSERT_TAIL(&watch->pool, subject, pooled);
+    block(subject);
+}
+
+/* The one that was not asked for longest makes room, if that is long enough. */
+static bool make_room(struct watch *watch, nstime now)
+{
+    if (watch->pooled < watch->pool_max)
+        return true;
+    struct subject *last = TAILQ_LAST(&watch->pool, subjects);
+    while (last && last->pinned)
+        last = TAILQ_PREV(last, subjects, pooled);
+    if (!last || (last->asked > 0 && now - last->asked < POOL_ASKED) ||
+        (watch->evicted > 0 && now - watch->evicted < EVICT_EVERY))
+        return false;
+    watch->evicted = now;
+    watch->stats.evictions++;
+    unblock(last);
+    return true;
+}
+
 void subject_watch(struct subject *subject)
 {
     struct watch *watch = subject->watch;
     if (subject->blocked)
         return;
-    if (watch->pooled < watch->pool_max) {
-        watch->pooled++;
-        block(subject); /* its first answer is the first read */
-    } else {
-        subject_read(subject, subject->seen ? READ_DEFAULT : READ_STALE, false);
+    if (watch->pooled < watch->pool_max || (subject->pinned && make_room(watch, clock_boot())))
+        enter_pool(subject, subject->pinned);
+    else
+        subject_read(subject, subject->seen ? READ_DEFAULT : READ_STALE, watch->live);
+}
+
+void subject_asked(struct subject *subject)
+{
+    struct watch *watch = subject->watch;
+    nstime now = clock_boot();
+    subject->asked = now;
+    if (subject->blocked) {
+        TAILQ_REMOVE(&watch->pool, subject, pooled);
+        TAILQ_INSERT_HEAD(&watch->pool, subject, pooled);
+    } else if (watch->live && make_room(watch, now)) {
+        enter_pool(subject, true);
+    } else if (watch->live && (subject->probed == 0 || now - subject->probed >= ASKED_PROBE)) {
+        subject->probed = now;
+        subject_read(subject, READ_PROBE, true);
     }
 }
 
@@ -217,11 +274,23 @@ static void note_failed_read(struct watch *watch)
     event_add(watch->pause, &after);
 }
 
-/* Did the blocked query, on another connection, overtake this reply? It tells a change once: the older body
- * would stay. A Consul that was restored has lower indexes too, so the blocked query begins anew. */
-static bool is_overtaken(const struct subject *subject, const struct consul_response *response)
+/* A probe asks with a filter that nothing passes: two octets, and the true index. */
+static void probed(struct subject *subject, struct consul_response *response)
 {
-    return subject->blocked && response->index > 0 && response->index < subject->index;
+    if (response->body->len > 16 && memchr(response->body->data, '{', response->body->len)) {
+        judge_response(subject, response, READ_STALE); /* a Consul before 1.5 knows no filter */
+    } else if (response->index != subject->index || subject->index == 0) {
+        subject->watch->stats.moved++;
+        subject_read(subject, READ_DEFAULT, false);
+    } else if (!subject->queue) {
+        sweep_done(subject);
+    }
+}
+
+/* Below what was known when it was sent, from the leader: the indexes began anew. */
+static bool is_rewound(const struct subject *subject, const struct consul_response *response)
+{
+    return subject->sent >= READ_DEFAULT && response->index > 0 && response->index < subject->sent_floor;
 }
 
 static void read_done(void *arg, struct consul_response *response)
@@ -234,34 +303,39 @@ static void read_done(void *arg, struct consul_response *response)
     if (response->status == 200) {
         watch->read_failures = 0;
         subject->failures = 0;
-        if (!subject->again)
-            subject->mode = READ_STALE;
-        if (is_overtaken(subject, response))
-            consul_watch_restart(subject->blocked);
+        if (is_rewound(subject, response) && rewind_all(watch, subject->path))
+            return;
+        if (subject->again) /* what this one shows may be from before that */
+            subject_read(subject, subject->mode, subject->mode > READ_PROBE);
+        if (subject->sent == READ_PROBE)
+            probed(subject, response);
         else
-            judge_response(subject, response, subject->sent == READ_CONSISTENT);
-        if (subject->again)
-            subject_read(subject, READ_DEFAULT, true);
+            judge_response(subject, response, subject->sent);
     } else {
         if (response->status > 0 && subject->failures >= FAILURES_UNREADABLE)
             subject_set_seen(subject);
         note_failed_read(watch);
-        subject_read_later(subject, consul_backoff(subject->failures++, response->status), subject->mode);
+        subject_read_later(subject, consul_backoff(subject->failures++, response->status), subject->sent);
+        sweep_done(subject);
     }
-    subject->again = false;
     reads_pump(watch);
 }
 
 static void send_read(struct subject *subject)
 {
-    static const char *const queries[] = {
-        [READ_STALE] = "?stale", [READ_DEFAULT] = "", [READ_CONSISTENT] = "?consistent"};
+    static const char *const queries[] = {[READ_PROBE] = "?stale&filter=Service.ID%3D%3D%22%22",
+                                          [READ_STALE] = "?stale",
+                                          [READ_DEFAULT] = "",
+                                          [READ_CONSISTENT] = "?consistent"};
     struct watch *watch = subject->watch;
     unqueue(subject);
     subject->sent = subject->mode;
+    subject->mode = READ_PROBE;
+    subject->again = false;
     char *path = xasprintf("%s%s", subject->path, queries[subject->sent]);
     watch->reading++;
-    watch->stats.reads++;
+    *(subject->sent == READ_PROBE ? &watch->stats.probes : &watch->stats.reads) += 1;
+    subject->sent_floor = subject->floor;
     subject->request = consul_send(
         watch->config.client,
         &(struct consul_options){
@@ -310,8 +384,25 @@ void reads_pump(struct watch *watch)
         (watch->pause && evtimer_pending(watch->pause, NULL)))
         return;
     struct subject *next;
-    while (watch->reading < limit && watch->judging < BUILDER_BACKLOG && (next = next_read(watch)))
-        send_read(next);
-    if (watch->reading == 0 && !next_read(watch))
-        sweep_queue_empty(watch);
+    while (watch->reading < limit && watch->judging < BUILDER_BACKLOG)
+        if (!node_checks_send(watch)) {
+            if (!(next = next_read(watch)))
+                break;
+            send_read(next);
+        }
+}
+
+void subject_forget(struct subject *subject)
+{
+    struct watch *watch = subject->watch;
+    subject->index = subject->floor = 0;
+    if (subject->blocked)
+        consul_watch_restart(subject->blocked);
+    if (!subject->request)
+        return;
+    watch->reading--;
+    consul_cancel(subject->request);
+    subject->request = NULL;
+    subject->again = false;
+    subject_read(subject, READ_DEFAULT, true);
 }

@@ -1,74 +1,113 @@
-/* Reading all services without a blocked query again: when something came, went or moved that the lists do
- * not name, and every few minutes. It takes Consul seconds for thousands of services, so the next one waits
- * at least three times as long as the last one took. */
+/* Going over the services. Something came, went or moved that the lists do not name: a sweep of probes finds
+ * out what, one sweep at a time, and rests nine times as long as it took, so that it takes at most a tenth of
+ * Consul's time. Every few minutes one goes over all, asked for or not: that nothing is missed is shown, not
+ * assumed. And each hour, and after Consul was away, all are read whole. */
 #include "internal.h"
+
+static void schedule(struct event *timer, nstime delay)
+{
+    struct timeval after = watch_timeval(delay);
+    event_add(timer, &after);
+}
+
+static void schedule_next(struct watch *watch)
+{
+    if (watch->sweep != SWEEP_NONE || watch->sweep_wanted == SWEEP_NONE || watch->stopped)
+        return;
+    nstime due = watch->sweep_wanted == SWEEP_WHOLE || watch->sweep_ended == 0
+                     ? 0
+                     : watch->sweep_ended + SWEEP_REST * watch->probes_took;
+    schedule(watch->sweep_timer, due - clock_boot());
+}
+
+static void want(struct watch *watch, enum sweep sweep)
+{
+    if (sweep <= watch->sweep_wanted)
+        return;
+    watch->sweep_wanted = sweep;
+    schedule_next(watch);
+}
+
+static void finish(struct watch *watch)
+{
+    watch->sweep_ended = clock_boot();
+    if (watch->sweep != SWEEP_WHOLE) /* whole reads say nothing about how long probes take */
+        watch->probes_took = watch->sweep_ended - watch->sweep_started;
+    watch->sweep = SWEEP_NONE;
+    schedule_next(watch);
+}
 
 static void begin(struct watch *watch)
 {
-    watch->sweep_again = false;
-    watch->sweeping = true;
+    enum sweep sweep = watch->sweep_wanted;
+    watch->sweep = sweep;
+    watch->sweep_wanted = SWEEP_NONE;
     watch->sweep_started = clock_boot();
+    watch->sweep_left = 1; /* ours, until all are queued */
     watch->stats.sweeps++;
+    watch->stats.full_sweeps += sweep == SWEEP_WHOLE;
+    watch->sweep_index = watch_sentinel_sum(watch);
     const void *key;
     void *value;
     for (size_t i = 0; strmap_next(watch->services, &i, &key, NULL, &value);) {
         struct subject *subject = value;
-        if (!subject->blocked)
-            subject_read(subject, READ_DEFAULT, false);
+        if (subject->blocked && sweep == SWEEP_MOVED)
+            continue;
+        subject->in_sweep = true;
+        watch->sweep_left++;
+        subject_read(subject, sweep == SWEEP_WHOLE ? READ_DEFAULT : READ_PROBE, false);
     }
-    reads_pump(watch); /* nothing to read: the end of it */
-}
-
-static void schedule(struct watch *watch, nstime delay)
-{
-    struct timeval after = watch_timeval(delay);
-    event_add(watch->sweep_timer, &after);
+    if (--watch->sweep_left == 0)
+        finish(watch);
 }
 
 static void timer_due(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    begin(arg);
+    struct watch *watch = arg;
+    if (watch->sweep == SWEEP_NONE && watch->sweep_wanted != SWEEP_NONE)
+        begin(watch);
+}
+
+static void reconcile_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct watch *watch = arg;
+    schedule(watch->reconcile_timer, RECONCILE_EVERY);
+    want(watch, ++watch->reconciled % WHOLE_EVERY == 0 ? SWEEP_WHOLE : SWEEP_RECONCILE);
 }
 
 void sweep_start(struct watch *watch)
 {
     watch->sweep_timer = evtimer_new(watch->config.base, timer_due, watch);
-    schedule(watch, SWEEP_EVERY);
+    watch->reconcile_timer = evtimer_new(watch->config.base, reconcile_due, watch);
+    schedule(watch->reconcile_timer, RECONCILE_EVERY);
 }
 
 void sweep_stop(struct watch *watch)
 {
     event_free(watch->sweep_timer);
-    watch->sweep_timer = NULL;
-}
-
-static void schedule_soon(struct watch *watch)
-{
-    nstime pause = 3 * watch->sweep_took > SWEEP_MIN ? 3 * watch->sweep_took : SWEEP_MIN;
-    nstime due = watch->sweep_started > 0 ? watch->sweep_started + watch->sweep_took + pause : 0;
-    schedule(watch, due - clock_boot());
+    event_free(watch->reconcile_timer);
+    watch->sweep_timer = watch->reconcile_timer = NULL;
 }
 
 void sweep_request(struct watch *watch)
 {
-    if (watch->sweep_again || watch->stopped)
-        return;
-    if (strmap_count(watch->services) == watch->pooled)
-        return; /* all have their own blocked query */
-    watch->sweep_again = true;
-    if (!watch->sweeping)
-        schedule_soon(watch);
+    if (strmap_count(watch->services) > watch->pooled) /* else all have their own blocked query */
+        want(watch, SWEEP_MOVED);
 }
 
-void sweep_queue_empty(struct watch *watch)
+void sweep_whole(struct watch *watch)
 {
-    if (!watch->sweeping)
+    want(watch, SWEEP_WHOLE);
+}
+
+void sweep_done(struct subject *subject)
+{
+    struct watch *watch = subject->watch;
+    if (!subject->in_sweep)
         return;
-    watch->sweeping = false;
-    watch->sweep_took = clock_boot() - watch->sweep_started;
-    if (watch->sweep_again)
-        schedule_soon(watch);
-    else
-        schedule(watch, SWEEP_EVERY);
+    subject->in_sweep = false;
+    if (--watch->sweep_left == 0 && !watch->stopped)
+        finish(watch);
 }

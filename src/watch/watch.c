@@ -20,6 +20,14 @@ struct timeval watch_timeval(nstime delay)
     return (struct timeval){.tv_sec = delay / NS_PER_S, .tv_usec = delay % NS_PER_S / NS_PER_US};
 }
 
+uint64_t watch_sentinel_sum(const struct watch *watch)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < SENTINELS; i++)
+        sum += watch->list_index[i];
+    return sum;
+}
+
 struct watch *watch_new(const struct watch_config *config)
 {
     struct watch *watch = xcalloc(1, sizeof(*watch));
@@ -34,6 +42,9 @@ struct watch *watch_new(const struct watch_config *config)
     watch->connections = (config->datacenter ? WATCH_REMOTE_CONNECTIONS : WATCH_CONNECTIONS - 1);
     watch->services = strmap_new();
     watch->names = strmap_new();
+    watch->node_reads = strmap_new();
+    TAILQ_INIT(&watch->node_queue);
+    TAILQ_INIT(&watch->pool);
     TAILQ_INIT(&watch->urgent);
     TAILQ_INIT(&watch->queue);
     TAILQ_INIT(&watch->waiting);
@@ -74,6 +85,7 @@ void watch_release(struct watch *watch)
     if (atomic_fetch_sub(&watch->refs, 1) != 1)
         return;
     strmap_free(watch->services, free_subject);
+    strmap_free(watch->node_reads, NULL);
     free(watch->nodes.path);
     free(watch->name);
     free((char *)(uintptr_t)watch->config.datacenter);
@@ -92,6 +104,7 @@ void watch_free(struct watch *watch)
     sweep_stop(watch);
     datacenter_stop(watch);
     canary_stop(watch);
+    node_checks_forget(watch);
     reads_stop(watch);
     const void *key;
     void *subject;
@@ -141,6 +154,15 @@ bool watch_live(const struct watch *watch)
     return watch->live;
 }
 
+void watch_ask(struct watch *watch, const char *service)
+{
+    char *folded = list_fold(service);
+    struct subject *subject = subject_find(watch, folded);
+    free(folded);
+    if (subject && !watch->stopped)
+        subject_asked(subject);
+}
+
 nstime watch_last_contact(const struct watch *watch)
 {
     return watch->last_contact;
@@ -171,13 +193,18 @@ json_t *watch_status(const struct watch *watch)
         append_held(held, subject);
     const struct watch_stats *stats = &watch->stats;
     nstime age = clock_boot() - watch->last_contact;
-    return json_pack("{s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
-                     "live", (int)watch->live, "contact", (int)(watch->last_contact > 0 && !watch->lost),
-                     "age_ms", watch->last_contact > 0 ? json_integer(age / NS_PER_MS) : json_null(),
-                     "services", (json_int_t)strmap_count(watch->services), "pooled",
-                     (json_int_t)watch->pooled, "syncing", (json_int_t)watch->unseen, "held_count",
-                     (json_int_t)watch->held, "held", held, "denied", (int)watch->denied, "last_error",
-                     watch->error, "reads", (json_int_t)stats->reads, "sweeps", (json_int_t)stats->sweeps,
-                     "failures", (json_int_t)stats->failures, "losses", (json_int_t)stats->losses,
-                     "held_total", (json_int_t)stats->held, "faults", (json_int_t)stats->faults);
+    return json_pack(
+        "{s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, s:I, s:I, s:I}",
+        "live", (int)watch->live, "contact", (int)(watch->last_contact > 0 && !watch->lost), "age_ms",
+        watch->last_contact > 0 ? json_integer(age / NS_PER_MS) : json_null(), "services",
+        (json_int_t)strmap_count(watch->services), "pooled", (json_int_t)watch->pooled, "syncing",
+        (json_int_t)watch->unseen, "held_count", (json_int_t)watch->held, "held", held, "denied",
+        (int)watch->denied, "last_error", watch->error, "reads", (json_int_t)stats->reads, "sweeps",
+        (json_int_t)stats->sweeps, "failures", (json_int_t)stats->failures, "losses",
+        (json_int_t)stats->losses, "held_total", (json_int_t)stats->held, "faults", (json_int_t)stats->faults,
+        "probes", (json_int_t)stats->probes, "moved", (json_int_t)stats->moved, "full_sweeps",
+        (json_int_t)stats->full_sweeps, "missed", (json_int_t)stats->missed, "older",
+        (json_int_t)stats->older, "rewinds", (json_int_t)stats->rewinds, "evictions",
+        (json_int_t)stats->evictions);
 }

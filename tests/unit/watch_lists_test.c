@@ -17,7 +17,7 @@ static struct strmap *services(const char *body)
     return services_list_parse(body, strlen(body), NULL);
 }
 
-static struct strmap *checks(const char *body)
+static struct check_list *checks(const char *body)
 {
     return checks_list_parse(body, strlen(body), NULL);
 }
@@ -47,52 +47,104 @@ static void list_of_services(void **arg)
     services_list_free(a);
 }
 
-static void append(void *arg, const struct flagged *entry)
+static void append(struct buf *out, char kind, const struct catalog_check *check)
 {
-    buf_printf(arg, "%s%s ", entry->is_node ? "@" : "", entry->name);
+    buf_printf(out, "%c%s/%s/%s@%d ", kind, check->node, check->id, check->service_id, (int)check->modified);
+}
+
+static void entered(void *arg, const struct catalog_check *check)
+{
+    append(arg, '+', check);
+}
+
+static void left(void *arg, const struct catalog_check *check)
+{
+    append(arg, '-', check);
 }
 
 static const char *difference(const char *before, const char *now)
 {
     static struct buf out;
-    struct strmap *a = before ? checks(before) : NULL, *b = checks(now);
+    struct check_list *a = before ? checks(before) : NULL, *b = checks(now);
+    assert_non_null(b);
     out.len = 0;
-    checks_list_diff(a, b, append, &out);
+    checks_list_diff(a, b, entered, left, &out);
     checks_list_free(a);
     checks_list_free(b);
     return buf_str(&out);
 }
 
+#define CHECK(node, service, id, index) \
+    "{\"Node\":\"" node "\",\"CheckID\":\"c\",\"ServiceID\":\"" id "\",\"ServiceName\":\"" service \
+    "\",\"Status\":\"critical\",\"ModifyIndex\":" #index "}"
+#define WEB1 CHECK("n1", "Web", "web-1", 5)
+#define WEB2 CHECK("n1", "web", "web-2", 6)
+#define DB   CHECK("n2", "db", "db", 7)
+#define DB_9 CHECK("N2", "db", "db", 9)
+#define MEM  CHECK("n3", "", "", 8)
+
 static void lists_of_checks(void **arg)
 {
     (void)arg;
-#define WEB1 "{\"Node\":\"n1\",\"CheckID\":\"c\",\"ServiceID\":\"web-1\",\"ServiceName\":\"Web\"}"
-#define WEB2 "{\"Node\":\"n1\",\"CheckID\":\"c\",\"ServiceID\":\"web-2\",\"ServiceName\":\"web\"}"
-#define DB1  "{\"Node\":\"n2\",\"CheckID\":\"c\",\"ServiceID\":\"db\",\"ServiceName\":\"db\",\"Output\":\"x\"}"
-#define DB1B \
-    "{\"Node\":\"n2\",\"CheckID\":\"c\",\"ServiceID\":\"db\",\"ServiceName\":\"db\",\"Output\":\"y\"}"
-#define MEM "{\"Node\":\"n3\",\"CheckID\":\"mem\",\"ServiceID\":\"\",\"ServiceName\":\"\"}"
     static const struct {
-        const char *before, *now, *names;
+        const char *before, *now, *want;
     } table[] = {
-        {NULL, "[" WEB1 "]", "web "},
+        {NULL, "[" WEB1 "]", "+n1/c/web-1@5 "},
         {"[]", "null", ""},
-        {"[" WEB1 "]", "[" WEB1 "," WEB2 "]", "web "},
-        {"[" WEB1 "," DB1 "]", "[" DB1B "]", "web "},
-        {"[" MEM "]", "[]", "@n3 "},
-        {"[" WEB1 "]", "[" MEM "," DB1 "]", "web @n3 db "},
+        {"[" WEB1 "]", " [ " WEB1 " , " WEB2 " ] ", "+n1/c/web-2@6 "},
+        {"[" WEB1 "," DB "]", "[" DB "]", "-n1/c/web-1@5 "},
+        {"[" DB "]", "[" DB_9 "]", "+N2/c/db@9 "}, /* its output */
+        {"[" DB_9 "]", "[" DB "]", ""},            /* an older list */
+        {"[" MEM "]", "[]", "-n3/c/@8 "},
         {"[" WEB1 "," WEB1 "]", "[" WEB1 "]", ""},
-        {"[]", "[1,\"x\",{}]", "@ "},
+        {NULL, "[" DB "," DB_9 "," DB "]", "+N2/c/db@9 "},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        assert_string_equal(difference(table[i].before, table[i].now), table[i].names);
-    struct err err;
-    assert_null(checks_list_parse("{}", 2, &err));
-    assert_null(checks_list_parse("x", 1, &err));
+        assert_string_equal(difference(table[i].before, table[i].now), table[i].want);
+
+    static const char *const bad[] = {"",
+                                      "{}",
+                                      "x",
+                                      "[1]",
+                                      "[\"x\"]",
+                                      "[{}]",
+                                      "[,]",
+                                      "[" DB,
+                                      "[" DB ",",
+                                      "[" DB "]x",
+                                      "[" DB " " DB "]",
+                                      "[{]}",
+                                      "[{\"Node\":\"n\",\"CheckID\":1}]"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct err err = {""};
+        assert_null(checks_list_parse(bad[i], strlen(bad[i]), &err));
+        assert_true(err.text[0] != '\0');
+    }
+}
+
+static void checks_of_an_owner(void **arg)
+{
+    (void)arg;
+    struct buf out = {0};
+    struct check_list *list = checks("[" WEB1 "," DB "," MEM "," WEB2 "]");
+    assert_int_equal(checks_list_count(list), 4);
+    checks_list_of_service(list, "web", entered, &out);
+    assert_string_equal(buf_str(&out), "+n1/c/web-2@6 +n1/c/web-1@5 ");
+    out.len = 0;
+    checks_list_of_node(list, "N3", entered, &out);
+    assert_string_equal(buf_str(&out), "+n3/c/@8 ");
+    out.len = 0;
+    checks_list_of_node(list, "n1", entered, &out); /* those of its instances are not its own */
+    checks_list_of_service(list, "nosuch", entered, &out);
+    checks_list_of_service(NULL, "web", entered, &out);
+    assert_string_equal(buf_str(&out), "");
+    checks_list_free(list);
+    buf_free(&out);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(list_of_services), cmocka_unit_test(lists_of_checks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(list_of_services), cmocka_unit_test(lists_of_checks),
+                                       cmocka_unit_test(checks_of_an_owner)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
