@@ -142,6 +142,11 @@ void daemon_save_view(void *arg);
 /* Builder tick: new orders for weighted RRsets that were asked. */
 void daemon_redraw_orders(void *arg);
 
+/* --- asks.c: questions that wait for Consul --------------------------------------------------------- */
+
+/* Once desk, watch and datacenters are there. Main. */
+void daemon_answer_asks(struct daemon *daemon);
+
 /* --- reload.c --------------------------------------------------------------------------------------- */
 
 /* control_view.reload: the whole new configuration, or nothing. One at a time. */

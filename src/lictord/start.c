@@ -140,6 +140,7 @@ static void start_watch(struct daemon *daemon)
         .changed = daemon_view_changed,
         .changed_arg = daemon,
     });
+    daemon_answer_asks(daemon);
 }
 
 void daemon_set_query_log(struct daemon *daemon)

@@ -45,8 +45,17 @@ const struct zone *lookup_zone(const struct snapshot *snapshot, const uint8_t *l
     return zone;
 }
 
-/* Whose data is it? A datacenter that is lost has stale answers, one that was never read has none. Returns
- * whether to go on; else what is in the reply is the answer, or *rcode if that is nothing. */
+static void need_consul(struct chain *chain, const struct zone_computed *missed, enum dns_rcode *rcode);
+
+static void need_datacenter(struct chain *chain, const struct zone_origin *origin, enum dns_rcode *rcode)
+{
+    struct zone_computed ask = {.ask = ASK_DATACENTER, .len = (uint16_t)(origin->label[0] + 2)};
+    memcpy(ask.data, origin->label, ask.len - 1u); /* the rest is the root label */
+    need_consul(chain, &ask, rcode);
+}
+
+/* Whose data is it? A datacenter that is lost has stale answers; one that was never read is asked for.
+ * Returns whether to go on; else what is in the reply is the answer, or *rcode if that is nothing. */
 static bool may_use(struct chain *chain, uint8_t number, enum dns_rcode *rcode)
 {
     struct zone_origin *origin = zone_origin(chain->zone, number);
@@ -61,6 +70,10 @@ static bool may_use(struct chain *chain, uint8_t number, enum dns_rcode *rcode)
             reply_set_aside(reply, chain->query, &permit.note, snapshot_text(chain->env->snapshot)->node);
         }
         return true;
+    }
+    if (permit.reason == ANSWER_NOT_READY) {
+        need_datacenter(chain, origin, rcode);
+        return false;
     }
     if (reply->answers) /* an alias led here, and stands */
         return false;

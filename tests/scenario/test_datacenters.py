@@ -2,10 +2,10 @@
 
 import pytest
 
-from lib.consul import Consul, federate, federation
-from lib.dnsq import EDE_NO_AUTHORITY, EDE_STALE
+from lib.consul import federate, federation
+from lib.dnsq import EDE_NO_AUTHORITY, EDE_NOT_READY, EDE_STALE
 from lib.lictord import Lictord
-from lib.wait import stays, until
+from lib.wait import until
 
 FAR = ["10.2.0.1", "10.2.0.2"]
 
@@ -64,6 +64,23 @@ def test_changes_there_are_seen_here(sites):
     assert any("later: 1 instances" in line for line in daemon.ask("later.dc2.health.lictor", "TXT").texts())
 
 
+def test_asked_for(sites, tmp_path):
+    """Not configured: the first question for a name of it has its view read, and is answered."""
+    daemon = Lictord(tmp_path, sites[0], services={})
+    datacenters = lambda: {item["datacenter"]: item for item in daemon.status()["view"]["datacenters"]}
+    until(lambda: "dc2" in datacenters(), what="dc2 in the status")
+    assert datacenters()["dc2"]["watch"] is None
+    assert daemon.ask("web.service.dc9.consul").rcode == "NXDOMAIN"
+    reply = daemon.ask("web.service.dc2.consul", timeout=3)
+    if reply.rcode == "SERVFAIL":  # a busy machine: not within the half second
+        assert EDE_NOT_READY in reply.ede_codes()
+    else:
+        assert reply.addresses() == FAR and reply.ede() == []
+    daemon.wait_addresses("web.service.dc2.consul", FAR)
+    assert daemon.ask("nosuch.service.dc2.consul").rcode == "NXDOMAIN"
+    assert datacenters()["dc2"]["watch"]["live"] and not datacenters()["dc2"]["configured"]
+
+
 def test_lost_datacenter(tmp_path):
     """Its last view goes on, marked, also over a restart; ours stays live; and it comes back."""
     here, there = federation(tmp_path)
@@ -87,6 +104,13 @@ def test_lost_datacenter(tmp_path):
     assert metrics.total("lictor_view_age_seconds", datacenter="dc2") > metrics.total("lictor_view_age_seconds", datacenter="local")
     assert "dc2: lost" in daemon.command("status").stdout
 
+    # Who never saw it does not deny its names.
+    other = Lictord(tmp_path, here, node="ns2", services={"datacenters": ["dc2"]})
+    until(lambda: EDE_NO_AUTHORITY in other.ask("web.service.dc2.consul").ede_codes(), what="EDE 22")
+    assert other.ask("web.service.dc2.consul").rcode == "SERVFAIL"
+    assert other.ask("node1.node.dc1.consul").rcode == "NOERROR"
+    other.stop()
+
     daemon.stop()
     daemon.start()
     until(stale, timeout=20, what="the saved view of dc2 after a restart")
@@ -96,13 +120,3 @@ def test_lost_datacenter(tmp_path):
     there.restart()
     federate(here, there)
     until(lambda: daemon.ask("far-node.node.dc2.consul").ede() == [], timeout=40, what="dc2 live again")
-
-
-def test_never_seen(tmp_path):
-    """Known and configured, but it was never read: its names may exist, so they are not denied."""
-    here, there = federation(tmp_path)
-    there.kill()
-    daemon = Lictord(tmp_path, here, services={"datacenters": ["dc2"]})
-    until(lambda: EDE_NO_AUTHORITY in daemon.ask("web.service.dc2.consul").ede_codes(), what="EDE 22")
-    assert daemon.ask("web.service.dc2.consul").rcode == "SERVFAIL"
-    assert daemon.ask("node1.node.dc1.consul").rcode == "NOERROR"

@@ -96,8 +96,8 @@ static struct zone_state *put_both(struct fixture *f)
     return remote;
 }
 
-/* Asks with EDNS; returns the rcode. */
-static unsigned ask(struct fixture *f, const char *name, uint16_t type)
+/* Asks with EDNS. */
+static void put_query(struct fixture *f, const char *name, uint16_t type)
 {
     uint8_t query[512] = {0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1};
     uint8_t *at = query + 12;
@@ -110,6 +110,12 @@ static unsigned ask(struct fixture *f, const char *name, uint16_t type)
     memcpy(at, "\0\0\51\4\320\0\0\0\0\0\0", 11);
     at += 11;
     f->result = answer(&f->env, query, (size_t)(at - query), f->reply, sizeof f->reply);
+}
+
+/* The same; returns the rcode. */
+static unsigned ask(struct fixture *f, const char *name, uint16_t type)
+{
+    put_query(f, name, type);
     assert_true(f->result.len > 0);
     return f->result.rcode;
 }
@@ -238,7 +244,16 @@ static void unread_is_not_absent(void **arg)
     struct zone_state *unread = catalog_add_datacenter(f->catalog, "dc3");
     take(f);
     assert_int_equal(ask(f, "web.service.dc3.consul", DNS_A), DNS_SERVFAIL);
-    assert_true(says(f, DNS_EDE_NOT_READY, "datacenter dc3 has not been read yet"));
+    assert_true(says(f, DNS_EDE_NOT_READY, ""));
+    /* Where questions can wait, it is asked for. */
+    struct ask_question question;
+    f->env.question = &question;
+    put_query(f, "v1.Web.service.DC3.alt", DNS_A);
+    assert_int_equal(f->result.reason, ANSWER_ASK);
+    assert_int_equal(question.kind, ASK_DATACENTER);
+    assert_memory_equal(question.name, "\3dc3", 5);
+    assert_int_equal(question.name_len, 5);
+    f->env.question = NULL;
     assert_int_equal(ask(f, "dc3.consul", DNS_A), DNS_NOERROR);
     atomic_store(&unread->dead_from, 0);
     assert_int_equal(ask(f, "web.service.dc3.consul", DNS_A), DNS_SERVFAIL);
