@@ -31,8 +31,9 @@ def one_of_two(reply):
 class Context:
     """What the rules may know: Consul's whole answers (TCP), and what Lictor is called."""
 
-    def __init__(self, truth, node, node_ttl, negative_ttl, compat):
-        self.node, self.node_ttl, self.negative_ttl, self.compat = node, node_ttl, negative_ttl, compat
+    def __init__(self, truth, node, node_ttl, service_ttl, negative_ttl, compat):
+        self.node, self.node_ttl, self.service_ttl, self.negative_ttl = node, node_ttl, service_ttl, negative_ttl
+        self.compat = compat
         self.truth = {(question.name, question.type): (question, one_of_two(reply)) for question, reply in truth.items()}
         self.matched = set()
         self.done = {}
@@ -41,7 +42,7 @@ class Context:
             if question.type == "SRV" and reply.answer or question.type == "A" and reply.rcode == "NOERROR" and question.form != "addr":
                 labels = question.name.lower().split(".")
                 self.parents |= {".".join(labels[i:]) for i in range(1, len(labels))}
-        self.parents |= {"addr.dc1.consul", "ns.consul", "ns.alt.example"}
+        self.parents |= {"addr.dc1.consul", "ns.consul", "ns.alt.example", "ted.service.consul"}
 
     def consul(self, name, type):
         found = self.truth.get((name, type))

@@ -131,6 +131,31 @@ def missing_node(question, reply, context):
     return reply
 
 
+@difference("other types at `_name._tcp.<domain>`", "NXDOMAIN", "NODATA; ANY: the SRV records", "the name has SRV records")
+def srv_name_exists(question, reply, context):
+    srv = context.consul(question.name, "SRV")
+    if reply.rcode == "NXDOMAIN" and not reply.answer and srv and srv.answer:
+        if question.type != "ANY":
+            return reply.with_(rcode="NOERROR")
+        srv = context.expected(question.name, "SRV")
+        return reply.with_(rcode="NOERROR", answer=srv.answer, authority=srv.authority, additional=srv.additional)
+    return reply
+
+
+@difference("services with dots in their name", "NXDOMAIN: the dots are taken for a tag's", "answered: the longest name that is registered, then a tag",
+            "3117, 3089, 21584")
+def dotted_services(question, reply, context):
+    if question.name not in ("dot.ted.service.consul", "sub.dot.ted.service.consul") or reply.rcode != "NXDOMAIN":
+        return reply
+    found = {"A": "10.2.4.4", "ANY": "10.2.4.4", "SRV": "1 1 80 0a020404.addr.dc1.consul."}.get(question.type)
+    if not found:
+        return negative(reply, context, question, "NOERROR")
+    ttl, type = context.service_ttl, "A" if question.type == "ANY" else question.type
+    beside = Record("0a020404.addr.dc1.consul.", "A", context.node_ttl if not context.compat else ttl, "10.2.4.4")
+    return reply.with_(rcode="NOERROR", answer=Counter([Record(reply.asked, type, ttl, found)]), authority=Counter(),
+                       additional=Counter([beside] if type == "SRV" else []))
+
+
 @difference("empty non-terminals (`service.consul`, `dc1.consul`)", "NXDOMAIN", "NODATA with the SOA",
             "RFC 8020; QNAME minimisation fails otherwise (6579)", AS_CONSUL)
 def empty_non_terminal(question, reply, context):
