@@ -18,7 +18,7 @@ void *strmap_put(struct strmap *map, const void *key, size_t key_len, void *valu
 void *strmap_remove(struct strmap *map, const void *key, size_t key_len);
 
 /* Iteration in order of insertion: `for (size_t i = 0; strmap_next(map, &i, &key, &len, &value);)`. The entry
- * just returned may be removed meanwhile, no other. key_len may be NULL; keys are NUL-terminated. */
+ * just returned may be removed meanwhile, no other. key and key_len may be NULL; keys are NUL-terminated. */
 int strmap_next(const struct strmap *map, size_t *cursor, const void **key, size_t *key_len, void **value);
 
 /* The same for C strings. */

@@ -153,7 +153,8 @@ int strmap_next(const struct strmap *map, size_t *cursor, const void **key, size
     if (!e)
         return 0;
     *cursor = e->next ? (size_t)e->next : END;
-    *key = e->key;
+    if (key)
+        *key = e->key;
     if (key_len)
         *key_len = e->len;
     *value = e->value;
