@@ -50,15 +50,20 @@ void catalog_free(struct catalog *catalog)
     free(catalog);
 }
 
+static void forget_datacenter(struct datacenter *datacenter)
+{
+    const void *key;
+    void *value;
+    for (size_t i = 0; strmap_next(datacenter->services, &i, &key, NULL, &value);)
+        render_forget(value);
+}
+
 static void render_datacenter(struct catalog *catalog, struct datacenter *datacenter)
 {
     const void *key;
     void *value;
-    datacenter_place(catalog, datacenter);
-    for (size_t i = 0; strmap_next(datacenter->services, &i, &key, NULL, &value);) {
-        render_forget(value);
+    for (size_t i = 0; strmap_next(datacenter->services, &i, &key, NULL, &value);)
         render_service(catalog, value);
-    }
     for (size_t i = 0; strmap_next(datacenter->nodes, &i, &key, NULL, &value);) {
         struct node *node = value;
         if (node->piece)
@@ -67,10 +72,16 @@ static void render_datacenter(struct catalog *catalog, struct datacenter *datace
     }
 }
 
+/* One service's names depend on others' (owners.c, fallback.c): all is forgotten, and every datacenter has
+ * its place, before anything is put. */
 static void render_all(struct catalog *catalog)
 {
     struct datacenter *datacenter;
     output_start(catalog);
+    for (size_t i = 0; (datacenter = datacenter_next(catalog, &i));) {
+        datacenter_place(catalog, datacenter);
+        forget_datacenter(datacenter);
+    }
     for (size_t i = 0; (datacenter = datacenter_next(catalog, &i));)
         render_datacenter(catalog, datacenter);
 }
