@@ -149,7 +149,8 @@ struct watch {
     unsigned reconciled;
     nstime rewound;
 
-    struct consul_request *self; /* /v1/agent/self */
+    struct coordinates *coordinates; /* NULL: not wanted */
+    struct consul_request *self;     /* /v1/agent/self */
     struct event *self_timer;
     unsigned self_failures;
     bool datacenter_known;
@@ -259,3 +260,9 @@ void sweep_done(struct subject *subject);
 /* --- datacenter.c -------------------------------------------------------------------------------- */
 void datacenter_ask(struct watch *watch);
 void datacenter_stop(struct watch *watch);
+
+/* --- coordinates.c ------------------------------------------------------------------------------- */
+
+/* Starts or ends reading them, as the configuration wants. */
+void coordinates_configure(struct watch *watch);
+void coordinates_stop(struct watch *watch);

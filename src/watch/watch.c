@@ -52,6 +52,7 @@ struct watch *watch_new(const struct watch_config *config)
     subject_start_nodes(watch);
     sweep_start(watch);
     datacenter_ask(watch);
+    coordinates_configure(watch);
     return watch;
 }
 
@@ -59,6 +60,7 @@ void watch_configure(struct watch *watch, const struct config *config)
 {
     watch->config.config = config;
     contact_update(watch);
+    coordinates_configure(watch);
 }
 
 void watch_reserve(struct watch *watch, unsigned connections)
@@ -103,6 +105,7 @@ void watch_free(struct watch *watch)
     sentinels_stop(watch);
     sweep_stop(watch);
     datacenter_stop(watch);
+    coordinates_stop(watch);
     canary_stop(watch);
     node_checks_forget(watch);
     reads_stop(watch);
