@@ -5,10 +5,12 @@
 
 #include "lictor/ask.h"
 #include "lictor/gate.h"
+#include "lictor/overlay.h"
 #include "lictor/rng.h"
 #include "lictor/snapshot.h"
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 #define ANSWER_TCP_MAX 65535
 
@@ -63,6 +65,10 @@ struct answer_env {
     uint16_t udp_max; /* our own limit for UDP replies (1232); EDNS sizes above are cut to it */
     /* Filled in for ANSWER_ASK. NULL: nobody can be asked, which is ANSWER_ASK_FAILED at once. */
     struct ask_question *question;
+    /* What was learned by asking; NULL: nothing. Looked at only for names that need Consul first. */
+    const struct overlay_slot *overlay;
+    /* For answers that depend on it; NULL: they are as for a client without an address. */
+    const struct sockaddr_storage *client;
     /* What became of the question, when the same message is answered again; NULL the first time. The outcome
      * is final: this question is not asked again, but another one may be (an alias leads on). */
     const struct ask_answer *asked;

@@ -24,6 +24,7 @@
 #include "lictor/name.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -61,10 +62,16 @@ struct ask_question {
     uint8_t name[NAME_MAX_WIRE]; /* lower case; what the miss hook gave: not always the name in the message */
 };
 
+/* As a key: its octets up to the end of the name. There is no padding among them. */
+static inline size_t ask_question_len(const struct ask_question *question)
+{
+    return offsetof(struct ask_question, name) + question->name_len;
+}
+_Static_assert(sizeof(struct ask_address) == 18 && offsetof(struct ask_question, name) == 20, "padding");
+
 static inline bool ask_question_equal(const struct ask_question *a, const struct ask_question *b)
 {
-    return a->name_len == b->name_len && a->kind == b->kind && !memcmp(&a->from, &b->from, sizeof a->from) &&
-           !memcmp(a->name, b->name, a->name_len);
+    return a->name_len == b->name_len && !memcmp(a, b, ask_question_len(a));
 }
 
 enum ask_outcome {

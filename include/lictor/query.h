@@ -1,6 +1,7 @@
 /* A query, taken apart and checked. */
 #pragma once
 
+#include "lictor/ask.h"
 #include "lictor/dns.h"
 #include "lictor/name.h"
 #include "lictor/wire.h"
@@ -21,6 +22,8 @@ struct query {
     bool nsid;      /* asked for (RFC 5001) */
     bool expire;    /* likewise (RFC 7314) */
     bool is_signed; /* there is a TSIG record, right or not */
+    /* The client's subnet, as its resolver tells it (RFC 7871); family 0: not told. */
+    struct ask_address subnet;
     uint8_t name_len;
     size_t question_len;         /* name, type, class */
     uint8_t name[NAME_MAX_WIRE]; /* lower case */

@@ -12,6 +12,7 @@ struct reply {
     unsigned answers, authority, additional;
     bool authoritative;
     bool truncated;
+    bool scoped;  /* the answer is for the client's subnet alone (RFC 7871), not for all */
     bool cap_ttl; /* records from a stale view live 5 s at most */
     bool expire;  /* the OPT says for how long the zone may be served without news of it (RFC 7314) */
     uint32_t expire_seconds;

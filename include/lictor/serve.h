@@ -48,9 +48,10 @@ struct server_config {
     const struct acl *inspect_from; /* besides loopback; may be NULL */
     unsigned tcp_clients; /* most TCP connections a worker; above, the longest idle one is closed. 0: 1000 */
     nstime tcp_idle;      /* 10 s when few, less as the table fills (RFC 7766 section 6.2.3). 0: 10 s */
-    struct desk *desk;    /* for names that need Consul first (ask.h), made for as many workers; outlives the
-                             server. NULL: SERVFAIL for them */
-    struct peer *peer;    /* gets messages between instances; outlives the server. NULL: they are queries */
+    const struct overlay_slot *overlay; /* what was learned by asking; outlives the server. May be NULL */
+    struct desk *desk; /* for names that need Consul first (ask.h), made for as many workers; outlives the
+                          server. NULL: SERVFAIL for them */
+    struct peer *peer; /* gets messages between instances; outlives the server. NULL: they are queries */
     struct server_special special; /* outlives the server; answer NULL: such queries are the engine's */
     struct query_log *query_log;   /* made for as many workers; outlives the server. NULL: none */
     uint16_t udp_max;              /* our own limit for UDP replies, 512 to 4096. 0: 1232 */

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <event2/event.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -57,22 +56,11 @@ struct desk {
     struct queue *answers[];
 };
 
-/* --- keys ------------------------------------------------------------------------------------------- */
-
-/* A question's octets up to the end of its name: all that distinguishes it, and nothing else. */
-static size_t key_len(const struct ask_question *question)
-{
-    static_assert(offsetof(struct ask_question, name) == 2 + sizeof(struct ask_address) &&
-                      sizeof(struct ask_address) == 18,
-                  "padding would be part of the key");
-    return offsetof(struct ask_question, name) + question->name_len;
-}
-
 /* --- outcomes that are remembered ------------------------------------------------------------------- */
 
 static void forget(struct desk *desk, struct known *known)
 {
-    strmap_remove(desk->known, &known->question, key_len(&known->question));
+    strmap_remove(desk->known, &known->question, ask_question_len(&known->question));
     TAILQ_REMOVE(&desk->oldest_first, known, link);
     free(known);
 }
@@ -87,7 +75,7 @@ void desk_forget(struct desk *desk)
 static void remember(struct desk *desk, const struct ask_question *question, enum ask_outcome outcome,
                      nstime until)
 {
-    struct known *known = strmap_get(desk->known, question, key_len(question));
+    struct known *known = strmap_get(desk->known, question, ask_question_len(question));
     if (known)
         forget(desk, known);
     if (strmap_count(desk->known) == ASKS_KNOWN)
@@ -96,13 +84,13 @@ static void remember(struct desk *desk, const struct ask_question *question, enu
     known->outcome = outcome;
     known->until = until;
     known->question = *question;
-    strmap_put(desk->known, question, key_len(question), known);
+    strmap_put(desk->known, question, ask_question_len(question), known);
     TAILQ_INSERT_TAIL(&desk->oldest_first, known, link);
 }
 
 static const struct known *recall(struct desk *desk, const struct ask_question *question, nstime now)
 {
-    struct known *known = strmap_get(desk->known, question, key_len(question));
+    struct known *known = strmap_get(desk->known, question, ask_question_len(question));
     if (known && now >= known->until) {
         forget(desk, known);
         known = NULL;
@@ -137,7 +125,7 @@ static void begin(struct desk *desk, const struct posted *posted)
     ask->desk = desk;
     ask->question = posted->question;
     ask->waiting[posted->worker] = true;
-    strmap_put(desk->asking, &ask->question, key_len(&ask->question), ask);
+    strmap_put(desk->asking, &ask->question, ask_question_len(&ask->question), ask);
     TAILQ_INSERT_TAIL(&desk->asks, ask, link);
     desk->stats.asked++;
     unsigned kind = ask->question.kind;
@@ -151,7 +139,7 @@ static void decide(struct desk *desk, const struct posted *posted)
 {
     const struct ask_question *question = &posted->question;
     nstime now = clock_boot();
-    struct asking *ask = strmap_get(desk->asking, question, key_len(question));
+    struct asking *ask = strmap_get(desk->asking, question, ask_question_len(question));
     const struct known *known = ask ? NULL : recall(desk, question, now);
     if (ask) {
         ask->waiting[posted->worker] = true;
@@ -180,7 +168,7 @@ void ask_done(struct asking *ask, enum ask_outcome outcome, nstime good_for)
     for (unsigned i = 0; i < desk->workers; i++)
         if (ask->waiting[i])
             tell(desk, i, &ask->question, outcome);
-    strmap_remove(desk->asking, &ask->question, key_len(&ask->question));
+    strmap_remove(desk->asking, &ask->question, ask_question_len(&ask->question));
     TAILQ_REMOVE(&desk->asks, ask, link);
     free(ask);
 }

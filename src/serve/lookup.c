@@ -2,6 +2,7 @@
 #include "lookup.h"
 #include "lookup_more.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 /* A chain of aliases ends here at the latest; longer ones are mistakes, and cost work. */
@@ -321,20 +322,97 @@ static enum dns_rcode not_known(struct chain *chain, enum ask_outcome outcome)
     return DNS_SERVFAIL;
 }
 
-static void need_consul(struct chain *chain, const struct zone_computed *missed, enum dns_rcode *rcode)
+/* The client: its subnet, if its resolver tells that, else its address. */
+static struct ask_address client_address(const struct chain *chain)
+{
+    struct ask_address from = {0};
+    const struct sockaddr_storage *client = chain->env->client;
+    if (chain->query->subnet.family) {
+        from = chain->query->subnet;
+    } else if (client && client->ss_family == AF_INET) {
+        from.family = 1;
+        from.prefix = 32;
+        memcpy(from.ip, &((const struct sockaddr_in *)client)->sin_addr, 4);
+    } else if (client && client->ss_family == AF_INET6) {
+        from.family = 2;
+        from.prefix = 128;
+        memcpy(from.ip, &((const struct sockaddr_in6 *)client)->sin6_addr, 16);
+    }
+    return from;
+}
+
+/* What was learned about the name, NULL if nothing that is of use even in need. Completes the question. */
+static const struct overlay_entry *learned(const struct chain *chain, struct ask_question *question)
+{
+    const struct answer_env *env = chain->env;
+    const struct overlay *overlay =
+        env->overlay ? atomic_load_explicit(&env->overlay->current, memory_order_acquire) : NULL;
+    const struct overlay_entry *entry = overlay_find(overlay, question);
+    for (int i = 0; entry && i < 2; i++) {
+        struct overlay_state *state = overlay_state(entry);
+        /* A shared line: written now and then, not at each question. */
+        if (env->now - atomic_load_explicit(&state->asked_at, memory_order_relaxed) >= OVERLAY_ASKED_STEP)
+            atomic_store_explicit(&state->asked_at, env->now, memory_order_relaxed);
+        if (env->now >= atomic_load_explicit(&state->dead_from, memory_order_relaxed))
+            return NULL;
+        if (!overlay_by_address(entry) || i == 1 ||
+            env->now >= atomic_load_explicit(&state->good_until, memory_order_relaxed))
+            return entry;
+        question->from = client_address(chain);
+        entry = overlay_find(overlay, question);
+    }
+    return entry;
+}
+
+/* Answers with what was learned. aged: it is older than it should be, for want of anything newer. Returns
+ * whether an alias leads on. */
+static bool answer_learned(struct chain *chain, const struct overlay_entry *entry, bool aged)
+{
+    const struct answer_env *env = chain->env;
+    nstime stale = atomic_load_explicit(&overlay_state(entry)->stale_from, memory_order_relaxed);
+    nstime good = atomic_load_explicit(&overlay_state(entry)->good_until, memory_order_relaxed);
+    if (aged && stale > good)
+        stale = good;
+    if (env->now >= stale && !chain->permit->stale) {
+        chain->permit->stale = true;
+        chain->permit->reason = ANSWER_STALE;
+        reply_note_seconds(&chain->permit->note, DNS_EDE_STALE_ANSWER, "stale for ",
+                           (uint64_t)(env->now - stale) / NS_PER_S, "");
+        chain->reply->cap_ttl = true;
+        reply_set_aside(chain->reply, chain->query, &chain->permit->note, snapshot_text(env->snapshot)->node);
+    }
+    chain->reply->scoped |= overlay_scoped(entry);
+    if (overlay_owner(entry))
+        return answer_owner(chain, overlay_owner(entry));
+    negative(chain, DNS_NOERROR);
+    return false;
+}
+
+/* Returns whether an alias leads on. */
+static bool need_consul(struct chain *chain, const struct zone_computed *missed, enum dns_rcode *rcode)
 {
     const struct answer_env *env = chain->env;
     struct ask_question question = {.kind = missed->ask, .name_len = (uint8_t)missed->len};
     memcpy(question.name, missed->data, missed->len);
-    if (env->asked && ask_question_equal(&env->asked->question, &question)) {
-        *rcode = env->asked->outcome == ASK_ABSENT ? negative(chain, DNS_NXDOMAIN)
-                                                   : not_known(chain, env->asked->outcome);
-    } else if (!env->question) {
+    const struct overlay_entry *entry = learned(chain, &question);
+    /* Under the question without an address stands only that an address is needed. */
+    const struct overlay_entry *answer = entry && !overlay_by_address(entry) ? entry : NULL;
+    bool settled = env->asked && ask_question_equal(&env->asked->question, &question);
+    if (answer && env->now < atomic_load_explicit(&overlay_state(answer)->good_until, memory_order_relaxed))
+        return answer_learned(chain, answer, false);
+    if (settled && env->asked->outcome == ASK_ABSENT)
+        *rcode = negative(chain, DNS_NXDOMAIN);
+    else if (settled && answer)
+        return answer_learned(chain, answer, env->asked->outcome != ASK_PUBLISHED);
+    else if (settled)
+        *rcode = not_known(chain, env->asked->outcome);
+    else if (!env->question)
         *rcode = not_known(chain, ASK_FAILED);
-    } else {
+    else {
         *env->question = question;
         chain->permit->reason = ANSWER_ASK;
     }
+    return false;
 }
 
 /* One name of the chain. Returns whether an alias leads on; else *rcode is the reply's. */
@@ -359,10 +437,8 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
     struct zone_computed computed;
     bool exists = found.exists || found.wildcard_exists;
     int missed = exists ? 0 : zone_miss(chain->zone, chain->name, &computed);
-    if (missed == ZONE_ASK) {
-        need_consul(chain, &computed, rcode);
-        return false;
-    }
+    if (missed == ZONE_ASK)
+        return need_consul(chain, &computed, rcode);
     if (missed)
         return answer_computed(chain, &computed, rcode);
     if (!exists && !may_use(chain, computed.origin, rcode))

@@ -125,6 +125,7 @@ static bool answer_again(struct worker *worker, struct parked *p, enum ask_outco
     struct parked_table *table = worker->parked;
     struct ask_answer asked = {.outcome = outcome, .question = p->question};
     env->inspect = p->inspect;
+    env->client = p->connection ? &p->connection->client : &p->path.address;
     env->asked = &asked;
     *result = worker_answer(worker, env, NULL, p->message, p->len, out, out_max);
     if (result->reason != ANSWER_ASK)

@@ -42,6 +42,28 @@ static size_t skip_name(const uint8_t *msg, size_t len, size_t at)
     return 0;
 }
 
+/* RFC 7871 section 6: FAMILY, SOURCE PREFIX-LENGTH, SCOPE PREFIX-LENGTH (0 in queries), and as many octets of
+ * the address as the prefix has, without bits beyond it. A family that nobody knows is not malformed: it is
+ * ignored. */
+static bool read_subnet(struct query *query, const uint8_t *at, size_t len)
+{
+    struct ask_address subnet = {0};
+    if (len < 4)
+        return false;
+    unsigned family = get16(at), prefix = at[2];
+    if (family != 1 && family != 2)
+        return true;
+    size_t octets = (prefix + 7) / 8;
+    if (prefix > (family == 1 ? 32 : 128) || at[3] != 0 || len != 4 + octets ||
+        (prefix % 8 && at[3 + octets] & 0xff >> prefix % 8))
+        return false;
+    subnet.family = (uint8_t)family;
+    subnet.prefix = (uint8_t)prefix;
+    memcpy(subnet.ip, at + 4, octets);
+    query->subnet = subnet;
+    return true;
+}
+
 /* The options of an OPT: those we know; the rest is ignored (RFC 6891 section 6.1.2). */
 static bool read_options(struct query *query, const uint8_t *at, size_t len)
 {
@@ -52,6 +74,8 @@ static bool read_options(struct query *query, const uint8_t *at, size_t len)
             query->nsid = true;
         else if (get16(at) == DNS_EDNS_EXPIRE)
             query->expire = true;
+        else if (get16(at) == DNS_EDNS_ECS && !read_subnet(query, at + 4, get16(at + 2)))
+            return false;
         size_t size = 4 + (size_t)get16(at + 2);
         at += size;
         len -= size;
@@ -65,7 +89,8 @@ static bool read_opt(struct query *query, const uint8_t *at, size_t rdata_len)
     query->edns = true;
     query->udp_size = get16(at + 2);
     if (query->udp_size < DNS_UDP_MIN) /* section 6.2.3 */
-        query->udp_size = DNS_UDP_MIN;
+        query->subnet.family = 0;
+    query->udp_size = DNS_UDP_MIN;
     query->edns_version = at[5];
     query->dnssec_ok = at[6] & 0x80;
     return read_options(query, at + 10, rdata_len);

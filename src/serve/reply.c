@@ -104,14 +104,37 @@ static size_t note_len(const struct reply_note *note)
     return note->ede == DNS_EDE_NONE ? 0 : OPTION_HEAD + 2 + note->text_len;
 }
 
+/* RFC 7871 section 7.2.1: the subnet that was told is told back, with how much of it mattered. */
+static size_t subnet_len(const struct query *query)
+{
+    return query->subnet.family ? OPTION_HEAD + 4 + (query->subnet.prefix + 7u) / 8 : 0;
+}
+
+static void put_subnet(uint8_t *at, const struct query *query, bool scoped)
+{
+    size_t len = subnet_len(query);
+    put16(at, DNS_EDNS_ECS);
+    put16(at + 2, (unsigned)(len - OPTION_HEAD));
+    put16(at + 4, query->subnet.family);
+    at[6] = query->subnet.prefix;
+    at[7] = scoped ? query->subnet.prefix : 0;
+    memcpy(at + 8, query->subnet.ip, len - OPTION_HEAD - 4);
+}
+
 size_t reply_opt_len(const struct query *query, const struct reply_note *note, const char *nsid, size_t max)
 {
     if (!query->edns)
         return 0;
     size_t len = OPT_LEN, room = max - DNS_HEADER_LEN - query->question_len;
+<<<<<<< HEAD
     size_t id = nsid_len(query, nsid), ede = note_len(note);
     if (query->expire && len + EXPIRE_LEN <= room)
         len += EXPIRE_LEN;
+=======
+    size_t subnet = subnet_len(query), id = nsid_len(query, nsid), ede = note_len(note);
+    if (len + subnet <= room)
+        len += subnet;
+>>>>>>> 1db8b14 (overlay: what was learned by asking stands beside the snapshot; client subnets)
     if (len + id <= room)
         len += id;
     if (len + ede <= room)
@@ -133,19 +156,27 @@ void reply_opt(struct reply *reply, const struct query *query, uint16_t rcode, c
     if (!query->edns || reply->pos + OPT_LEN > reply->max)
         return;
     uint8_t *opt = reply->out + reply->pos, *at = opt + OPT_LEN;
-    size_t room = reply->max - reply->pos - OPT_LEN, id = nsid_len(query, nsid), ede = note_len(note);
+    size_t room = reply->max - reply->pos - OPT_LEN;
+    size_t subnet = subnet_len(query), id = nsid_len(query, nsid), ede = note_len(note);
     opt[0] = 0;
     put16(opt + 1, DNS_OPT);
     put16(opt + 3, udp_max);
     opt[5] = (uint8_t)(rcode >> 4);
     opt[6] = 0; /* our version, also in BADVERS (section 6.1.3) */
     put16(opt + 7, query->dnssec_ok ? 0x8000 : 0);
+<<<<<<< HEAD
     if (reply->expire && EXPIRE_LEN <= room) {
         put16(at, DNS_EDNS_EXPIRE);
         put16(at + 2, 4);
         put32(at + 4, reply->expire_seconds);
         at += EXPIRE_LEN;
         room -= EXPIRE_LEN;
+=======
+    if (subnet && subnet <= room) {
+        put_subnet(at, query, reply->scoped);
+        at += subnet;
+        room -= subnet;
+>>>>>>> 1db8b14 (overlay: what was learned by asking stands beside the snapshot; client subnets)
     }
     if (id && id <= room) {
         put16(at, DNS_EDNS_NSID);

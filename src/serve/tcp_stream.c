@@ -155,6 +155,7 @@ static bool answer_all(struct worker *worker, struct connection *c, const uint8_
     struct answer_env env;
     worker_env(worker, true, &env);
     env.inspect = c->inspect;
+    env.client = &c->client;
     while (len - pos >= 2 && may_take_more(worker, c)) {
         size_t query_len = length_at(data + pos);
         if (query_len < DNS_HEADER_LEN) { /* not DNS: where the next message begins cannot be known */
