@@ -26,6 +26,7 @@
  * one. A tag answers, and can be the last resort, as the service does: by what its own instances are. */
 #pragma once
 
+#include "lictor/ask.h"
 #include "lictor/buf.h"
 #include "lictor/config.h"
 #include "lictor/zone.h"
@@ -157,6 +158,25 @@ size_t catalog_take_zones(struct catalog *catalog, struct zone *out[CATALOG_ZONE
 /* New random orders for weighted RRsets that were asked since the last time (about once a second). Serials
  * stay. Returns how many RRsets; take the zones if any. */
 unsigned catalog_redraw(struct catalog *catalog, struct rng *rng);
+
+/* --- names that are asked for one at a time (asked.h) ---------------------------------------------- */
+
+struct catalog_asked {
+    enum ask_kind kind;  /* ASK_QUERY: body of /v1/query/X/execute; else of /v1/health/... */
+    size_t zone;         /* SRV targets are below 0 `domain` or 1 `alt-domain` */
+    const char *service; /* lower case; of ASK_QUERY the query, whose answer names the service */
+    bool srv_only;       /* for a name of RFC 2782 */
+    bool keep_order;     /* the order of the body is the order of the answer: the nearest first */
+};
+struct catalog_rrsets {
+    struct piece *pieces[4]; /* a reference each is the caller's */
+    size_t count;
+    uint32_t ttl;
+};
+/* Renders as services are rendered, without keeping anything. Returns 1 with out filled in; 0: no instance,
+ * the name does not exist; -1 with err. */
+int catalog_render_asked(struct catalog *catalog, const struct catalog_asked *what, const char *body,
+                         size_t len, struct catalog_rrsets *out, struct err *err);
 
 /* --- for the operator, triggers and metrics ------------------------------------------------------ */
 

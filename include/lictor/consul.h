@@ -71,6 +71,8 @@ struct consul_options {
     size_t max_body; /* a larger answer is cut off and an error ("endless body"); 0: 64 MiB */
     bool no_dc;      /* do not add ?dc=; agent endpoints never get one */
     const char *dc;  /* another datacenter than the configured one, or NULL */
+    /* An address: for whom this is asked (X-Forwarded-For), where that decides which is nearest. NULL: us */
+    const char *forwarded_for;
 };
 
 /* Never calls back from within; the callback comes exactly once unless cancelled. One request is one attempt:

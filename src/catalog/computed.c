@@ -14,7 +14,7 @@
 struct computed {
     struct computed *next;
     const struct zone_origins *origins; /* remote datacenters */
-    uint8_t apex_len;
+    uint8_t apex_len, apex[NAME_MAX_WIRE];
     uint8_t local[64]; /* label of the local datacenter, lower case */
     uint32_t ttl;
 };
@@ -25,6 +25,7 @@ const struct computed *computed_new(struct catalog *catalog, const struct zone_o
     const char *datacenter = local_datacenter(catalog)->name;
     computed->origins = catalog->origins;
     computed->apex_len = (uint8_t)name_len(out->apex);
+    memcpy(computed->apex, out->apex, computed->apex_len);
     computed->local[0] = (uint8_t)strlen(datacenter);
     memcpy(computed->local + 1, datacenter, computed->local[0]);
     computed->ttl = ttl_seconds(catalog->config.node_ttl);
@@ -54,11 +55,50 @@ static bool same_label(const uint8_t *a, const uint8_t *b)
     return *a == *b && memcmp(a + 1, b + 1, *a) == 0;
 }
 
+/* --- names that Consul has to be asked for (ask.h, asked.h) ------------------------------------------ */
+
+/* Which kind a label stands for; -1: none. */
+static int asked_kind(const uint8_t *label)
+{
+    static const struct {
+        uint8_t label[9];
+        int kind;
+    } kinds[] = {
+        {"\5query", ASK_QUERY},
+        {"\7connect", ASK_CONNECT},
+        {"\7ingress", ASK_INGRESS},
+        {"\7virtual", ASK_VIRTUAL},
+    };
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (same_label(label, kinds[i].label))
+            return kinds[i].kind;
+    return -1;
+}
+
+/* The name to ask for: the subject before the label of its kind, then the datacenter if it is not the local
+ * one. The names of prepared queries may have dots; of services Consul takes the label next to the kind, and
+ * ignores what is before. */
+static int ask_for(const struct computed *computed, int kind, const uint8_t *name, const uint8_t *subject,
+                   const uint8_t *label, const uint8_t *datacenter, struct zone_computed *out)
+{
+    const uint8_t *from = kind == ASK_QUERY ? name : subject;
+    size_t len = (size_t)(label + 1 + *label - from);
+    memcpy(out->data, from, len);
+    if (datacenter && !same_label(datacenter, computed->local)) {
+        memcpy(out->data + len, datacenter, 1u + *datacenter);
+        len += 1u + *datacenter;
+    }
+    memcpy(out->data + len, computed->apex, computed->apex_len);
+    out->len = (uint16_t)(len + computed->apex_len);
+    out->ask = (uint8_t)kind;
+    return ZONE_ASK;
+}
+
 /* The names that a datacenter always has, entries or not. */
 static bool is_category(const uint8_t *label, bool with_datacenter)
 {
     return same_label(label, (const uint8_t *)"\7service") || same_label(label, (const uint8_t *)"\4node") ||
-           (with_datacenter && same_label(label, (const uint8_t *)"\4addr"));
+           asked_kind(label) >= 0 || (with_datacenter && same_label(label, (const uint8_t *)"\4addr"));
 }
 
 /* Which datacenter a label is; -1: none that is known. */
@@ -111,6 +151,11 @@ int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_compu
         return 0;
     if (count == 1 && is_category(labels[0], false))
         return 1;
+    int kind = asked_kind(labels[0]);
+    if (kind >= 0)
+        return ask_for(computed, kind, lower_qname, labels[1], labels[0], NULL, out);
+    if (count >= 3 && (kind = asked_kind(labels[1])) >= 0)
+        return ask_for(computed, kind, lower_qname, labels[2], labels[1], labels[0], out);
     int origin = origin_of(computed, labels[0]);
     if (origin < 0)
         return 0;

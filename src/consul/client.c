@@ -258,6 +258,11 @@ struct consul_request *consul_send(struct consul_client *client, const struct co
     request->ladder = is_agent_path(options->path) ? &client->agent : &client->servers;
     request->endpoint = &client->endpoints[ladder_pick(request->ladder, clock_boot())];
 
+    if (options->forwarded_for) {
+        char *line = xasprintf("X-Forwarded-For: %s", options->forwarded_for);
+        easy_header(request, line);
+        free(line);
+    }
     char *path = path_with_dc(client, options);
     easy_prepare(request, options->method, path);
     free(path);

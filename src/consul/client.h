@@ -72,6 +72,8 @@ static inline struct timeval timeval_of(nstime duration)
 void loop_attach(struct consul_client *client);
 void loop_detach(struct consul_client *client);
 
+/* easy.c: one more header line; before easy_prepare. */
+void easy_header(struct consul_request *request, const char *line);
 /* easy.c: all of libcurl's options for one transfer. path_query begins with '/'. */
 void easy_prepare(struct consul_request *request, const char *method, const char *path_query);
 

@@ -83,7 +83,7 @@ static int close_socket(void *arg, curl_socket_t fd)
     return close(fd);
 }
 
-static void add_header(struct consul_request *request, const char *line)
+void easy_header(struct consul_request *request, const char *line)
 {
     struct curl_slist *list = curl_slist_append(request->headers, line);
     if (!list)
@@ -96,12 +96,12 @@ static void set_headers(struct consul_request *request, nstime now)
     const char *token = token_get(&request->client->token, now);
     if (token) {
         char *line = xasprintf("X-Consul-Token: %s", token);
-        add_header(request, line);
+        easy_header(request, line);
         free(line);
     }
     if (request->upload) {
-        add_header(request, "Content-Type: application/json");
-        add_header(request, "Expect:");
+        easy_header(request, "Content-Type: application/json");
+        easy_header(request, "Expect:");
     }
     set(request->easy, CURLOPT_HTTPHEADER, request->headers);
     const char *auth = request->client->config->http_auth;

@@ -10,6 +10,7 @@
 
 #include "lictor/action.h"
 #include "lictor/ask.h"
+#include "lictor/asked.h"
 #include "lictor/builder.h"
 #include "lictor/catalog.h"
 #include "lictor/config.h"
@@ -66,10 +67,12 @@ struct daemon {
     struct acl *inspect_from;
     struct transfers *transfers;
     struct notify *notify;
+    struct overlay_slot overlay;
+    struct asked *asked;
     struct desk *desk; /* for names that need Consul first; NULL without `services` */
     struct query_log *query_log;
     struct server *server;
-    struct consul_client *watch_client, *election_client;
+    struct consul_client *watch_client, *asked_client, *election_client;
     struct watch *watch;
     struct datacenters *datacenters;
     struct role *role;

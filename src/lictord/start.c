@@ -77,7 +77,9 @@ static int start_clients(struct daemon *daemon, struct err *err)
     if (config->services.enabled) {
         daemon->watch_client =
             consul_client_new(daemon->base, "watch", &config->consul, WATCH_CONNECTIONS, err);
-        if (!daemon->watch_client)
+        daemon->asked_client =
+            consul_client_new(daemon->base, "asked", &config->consul, ASKED_CONNECTIONS, err);
+        if (!daemon->watch_client || !daemon->asked_client)
             return -1;
     }
     if (config->election.enabled) {
@@ -129,6 +131,13 @@ static void start_watch(struct daemon *daemon)
     builder_every(daemon->builder, SAVE_INTERVAL, daemon_save_view, daemon);
     builder_every(daemon->builder, NS_PER_S, daemon_redraw_orders, daemon);
     daemon->watch = watch_new(&config);
+    daemon->asked = asked_new(&(struct asked_config){.base = daemon->base,
+                                                     .builder = daemon->builder,
+                                                     .client = daemon->asked_client,
+                                                     .desk = daemon->desk,
+                                                     .catalog = daemon->catalog,
+                                                     .slot = &daemon->overlay,
+                                                     .config = daemon->config});
     daemon->datacenters = datacenters_new(&(struct datacenters_config){
         .base = daemon->base,
         .builder = daemon->builder,
@@ -169,6 +178,7 @@ static int start_server(struct daemon *daemon, struct server_listen *listens, st
         .tcp_idle = 10 * NS_PER_S,
         .inspect_from = inspect_from,
         .query_log = daemon->query_log,
+        .overlay = &daemon->overlay,
         .desk = daemon->desk,
         .peer = role_peer(daemon->role),
         .udp_max = daemon->config->services.compat_consul ? UDP_MAX_CONSUL : 0,
@@ -223,7 +233,7 @@ static int start_control(struct daemon *daemon, struct err *err)
         .actions = daemon->actions,
         .watch_client = daemon->watch_client,
         .election_client = daemon->election_client,
-        .connections = (daemon->watch_client ? WATCH_CONNECTIONS : 0) +
+        .connections = (daemon->watch_client ? WATCH_CONNECTIONS + ASKED_CONNECTIONS : 0) +
                        (daemon->election_client ? ELECTION_CONNECTIONS : 0),
         .started = daemon->started,
     };

@@ -46,13 +46,13 @@ const struct zone *lookup_zone(const struct snapshot *snapshot, const uint8_t *l
     return zone;
 }
 
-static void need_consul(struct chain *chain, const struct zone_computed *missed, enum dns_rcode *rcode);
+static bool need_consul(struct chain *chain, const struct zone_computed *missed, enum dns_rcode *rcode);
 
 static void need_datacenter(struct chain *chain, const struct zone_origin *origin, enum dns_rcode *rcode)
 {
     struct zone_computed ask = {.ask = ASK_DATACENTER, .len = (uint16_t)(origin->label[0] + 2)};
     memcpy(ask.data, origin->label, ask.len - 1u); /* the rest is the root label */
-    need_consul(chain, &ask, rcode);
+    (void)need_consul(chain, &ask, rcode);
 }
 
 /* Whose data is it? A datacenter that is lost has stale answers; one that was never read is asked for.

@@ -89,8 +89,7 @@ static bool read_opt(struct query *query, const uint8_t *at, size_t rdata_len)
     query->edns = true;
     query->udp_size = get16(at + 2);
     if (query->udp_size < DNS_UDP_MIN) /* section 6.2.3 */
-        query->subnet.family = 0;
-    query->udp_size = DNS_UDP_MIN;
+        query->udp_size = DNS_UDP_MIN;
     query->edns_version = at[5];
     query->dnssec_ok = at[6] & 0x80;
     return read_options(query, at + 10, rdata_len);
@@ -101,6 +100,7 @@ enum dns_rcode query_parse(struct query *query, const uint8_t *msg, size_t len)
     query->flags = get16(msg + 2);
     query->has_question = query->edns = query->dnssec_ok = query->nsid = false;
     query->expire = query->is_signed = false;
+    query->subnet.family = 0;
     query->udp_size = DNS_UDP_MIN;
     query->edns_version = 0;
     query->type = query->class = 0;

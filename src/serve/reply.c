@@ -126,15 +126,11 @@ size_t reply_opt_len(const struct query *query, const struct reply_note *note, c
     if (!query->edns)
         return 0;
     size_t len = OPT_LEN, room = max - DNS_HEADER_LEN - query->question_len;
-<<<<<<< HEAD
-    size_t id = nsid_len(query, nsid), ede = note_len(note);
+    size_t subnet = subnet_len(query), id = nsid_len(query, nsid), ede = note_len(note);
     if (query->expire && len + EXPIRE_LEN <= room)
         len += EXPIRE_LEN;
-=======
-    size_t subnet = subnet_len(query), id = nsid_len(query, nsid), ede = note_len(note);
     if (len + subnet <= room)
         len += subnet;
->>>>>>> 1db8b14 (overlay: what was learned by asking stands beside the snapshot; client subnets)
     if (len + id <= room)
         len += id;
     if (len + ede <= room)
@@ -164,19 +160,17 @@ void reply_opt(struct reply *reply, const struct query *query, uint16_t rcode, c
     opt[5] = (uint8_t)(rcode >> 4);
     opt[6] = 0; /* our version, also in BADVERS (section 6.1.3) */
     put16(opt + 7, query->dnssec_ok ? 0x8000 : 0);
-<<<<<<< HEAD
     if (reply->expire && EXPIRE_LEN <= room) {
         put16(at, DNS_EDNS_EXPIRE);
         put16(at + 2, 4);
         put32(at + 4, reply->expire_seconds);
         at += EXPIRE_LEN;
         room -= EXPIRE_LEN;
-=======
+    }
     if (subnet && subnet <= room) {
         put_subnet(at, query, reply->scoped);
         at += subnet;
         room -= subnet;
->>>>>>> 1db8b14 (overlay: what was learned by asking stands beside the snapshot; client subnets)
     }
     if (id && id <= room) {
         put16(at, DNS_EDNS_NSID);

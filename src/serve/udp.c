@@ -79,13 +79,9 @@ static void answer_one(struct worker *worker, struct answer_env *env, size_t i)
 {
     struct udp *udp = worker->udp;
     env->inspect = worker_may_inspect(worker, &udp->peer[i]);
-<<<<<<< HEAD
+    env->client = &udp->peer[i];
     udp->result[i] = worker_answer(worker, env, &udp->peer[i], udp->query[i], udp->in[i].msg_len,
                                    udp->reply[i], REPLY_MAX);
-=======
-    env->client = &udp->peer[i];
-    udp->result[i] = answer(env, udp->query[i], udp->in[i].msg_len, udp->reply[i], REPLY_MAX);
->>>>>>> 1db8b14 (overlay: what was learned by asking stands beside the snapshot; client subnets)
 }
 
 /* The message waits; or, if too many do, that is the answer. */

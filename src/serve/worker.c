@@ -26,11 +26,8 @@ void worker_env(struct worker *worker, bool tcp, struct answer_env *env)
         .tcp = tcp,
         .udp_max = worker->config->udp_max,
         .question = worker->question,
-<<<<<<< HEAD
-        .defer = worker->config->special.answer != NULL,
-=======
         .overlay = worker->config->overlay,
->>>>>>> 1db8b14 (overlay: what was learned by asking stands beside the snapshot; client subnets)
+        .defer = worker->config->special.answer != NULL,
     };
 }
 
