@@ -10,6 +10,7 @@ from .reply import Record, parse
 TRANSPORTS = {"tcp": 65535, "plain": 512, "512": 512, "600": 600, "1232": 1232, "4096": 4096}
 UDP_MAX = 1232  # Lictor's own limit
 ANSWERS = 40    # its default
+SMALL_ANSWERS = 3  # Consul's udp_answer_limit
 POINTER_MAX = 0x4000
 
 
@@ -105,7 +106,34 @@ def record_space(reply):
     return 80 if "SRV" in reply.types() else 32
 
 
-def limited(whole, theirs, ours, transport, context):
+def as_consuls(whole, all_of_theirs, theirs, ours, transport, context):
+    """The same with Consul's own limits."""
+    n, many = ours.answer.total(), whole.answer.total()
+    room = TRANSPORTS[transport] - ours.size
+    if theirs.answer.total() == all_of_theirs.answer.total():
+        if n != many or ours.tc:
+            return f"{many} answers without TC expected"
+        if ours.additional != whole.additional and room > record_space(whole):
+            if ours.size < POINTER_MAX:
+                return f"additional records left out, {room} octets left"
+            context.matched.add("additional_16k")
+        return None
+    over = theirs.size > TRANSPORTS[transport]
+    expected = min(theirs.answer.total() - over, many)
+    if over:
+        context.matched.add("oversize")
+    if "CNAME" in whole.types() and n > expected:
+        context.matched.add("chain_uncut")
+    elif "SRV" in whole.types() and n > expected:
+        context.matched.add("srv_trim")
+        if n > SMALL_ANSWERS if TRANSPORTS[transport] == 512 else room > record_space(whole):
+            return f"{n} answers, {room} octets left"
+    elif n != expected:
+        return f"{expected} answers expected"
+    return None if ours.tc == theirs.tc else f"tc={theirs.tc} expected"
+
+
+def limited(whole, all_of_theirs, theirs, ours, transport, context):
     """What is wrong with ours, given what it would be without limits; None if nothing is."""
     limit = min(TRANSPORTS[transport], TRANSPORTS["tcp"] if transport == "tcp" or context.compat else UDP_MAX)
     edns = transport not in ("tcp", "plain")
@@ -121,9 +149,7 @@ def limited(whole, theirs, ours, transport, context):
         return "another authority section"
     n, many, room = ours.answer.total(), whole.answer.total(), limit - ours.size
     if context.compat:
-        if n != theirs.answer.total() or ours.tc != theirs.tc:
-            return f"{theirs.answer.total()} answers, tc={theirs.tc}, expected"
-        return None
+        return as_consuls(whole, all_of_theirs, theirs, ours, transport, context)
     capped = whole.types() <= {"A", "AAAA"} and many > ANSWERS
     if not ours.tc and n != (ANSWERS if capped else many):
         return f"{n} answers without TC"
@@ -135,6 +161,12 @@ def limited(whole, theirs, ours, transport, context):
         context.matched.add("additional_16k")
     if capped and not ours.tc:
         context.matched.add("answers")
+    if theirs.size > TRANSPORTS[transport]:
+        context.matched.add("oversize")
+    if "SRV" in whole.types() and ours.tc and n > theirs.answer.total() > 3:
+        context.matched.add("srv_trim")
+    if "CNAME" in whole.types() and transport == "plain" and n > theirs.answer.total() == 3:
+        context.matched.add("chain_uncut")
     if theirs.answer.total() < many and not theirs.tc and transport != "tcp":
         context.matched.add("plain_udp" if transport in ("plain", "512") else "trimmed")
     if transport == "4096" and ours.tc and theirs.answer.total() == many:
@@ -148,7 +180,7 @@ def compare(truth, theirs_of, ours_of, context):
     for transport, ours in ours_of.items():
         for question in truth:
             whole = context.expected(question.name, question.type)
-            what = limited(whole, theirs_of[transport][question], one_of_two(ours[question]), transport, context)
+            what = limited(whole, truth[question], theirs_of[transport][question], one_of_two(ours[question]), transport, context)
             if what:
                 wrong.append((question, transport, what, theirs_of[transport][question], whole, ours[question]))
     return wrong

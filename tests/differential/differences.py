@@ -151,7 +151,7 @@ def dotted_services(question, reply, context):
     if not found:
         return negative(reply, context, question, "NOERROR")
     ttl, type = context.service_ttl, "A" if question.type == "ANY" else question.type
-    beside = Record("0a020404.addr.dc1.consul.", "A", context.node_ttl if not context.compat else ttl, "10.2.4.4")
+    beside = Record("0a020404.addr.dc1.consul.", "A", context.node_ttl, "10.2.4.4")
     return reply.with_(rcode="NOERROR", answer=Counter([Record(reply.asked, type, ttl, found)]), authority=Counter(),
                        additional=Counter([beside] if type == "SRV" else []))
 
@@ -166,7 +166,7 @@ def empty_non_terminal(question, reply, context):
 
 # --- types
 
-@difference("TXT at a name of a service", "A and AAAA records", "NODATA", "an answer has the type that was asked; 4215, 1931", AS_CONSUL)
+@difference("TXT at a name of a service", "A and AAAA records", "NODATA", "an answer has the type that was asked (4215, 1931)")
 def txt_is_txt(question, reply, context):
     if question.type == "TXT" and reply.answer and question.form not in ("node", "addr", "reverse") and reply.types() <= {"A", "AAAA"}:
         return negative(reply, context, question, "NOERROR")
@@ -181,7 +181,7 @@ def addr_of_type(question, reply, context):
 
 
 @difference("`.addr` below no datacenter, or an unknown one", "answered: any label stands there", "NXDOMAIN",
-            "only names of a datacenter that is there exist", AS_CONSUL)
+            "only names of a datacenter that is there exist")
 def addr_of_datacenter(question, reply, context):
     if question.form == "addr" and not question.name.lower().endswith(".addr.dc1.consul") and reply.rcode == "NOERROR":
         return negative(reply, context, question, "NXDOMAIN")
@@ -288,7 +288,7 @@ def alias_node(question, reply, context):
 # --- SRV and its additional section
 
 @difference("TTL of addresses beside SRV", "the service's", "the one they have at their own name (`node-ttl`)",
-            "an RRset has one TTL, wherever it is seen (RFC 2181 section 5.2)", AS_CONSUL)
+            "an RRset has one TTL, wherever it is seen (RFC 2181 section 5.2)")
 def additional_ttl(question, reply, context):
     if question.type != "SRV":
         return reply
@@ -303,6 +303,16 @@ def no_chain_beside(question, reply, context):
         targets = {record.data.split()[3] for record in reply.answer if record.type == "SRV"} - aliases
         return reply.with_(additional=Counter({record: count for record, count in reply.additional.items() if record.owner in targets}))
     return reply
+
+
+@difference("metadata TXT beside SRV records whose target is no node", "of the node that the instance is on", "none: TXT stands beside its own name only",
+            "who asks for it asks for the node")
+def txt_of_target(question, reply, context):
+    targets = {record.data.split()[3] for record in reply.answer if record.type == "SRV"}
+    if question.type not in ("SRV", "ANY") or not targets or reply.types("additional") <= {"A", "AAAA"}:
+        return reply
+    return same_or(reply, additional=Counter({record: count for record, count in reply.additional.items()
+                                              if record.type != "TXT" or record.owner in targets}))
 
 
 @difference("metadata TXT in the additional section", "beside A, AAAA and SRV, unless switched off", "only when asked for as TXT",
@@ -348,6 +358,11 @@ elsewhere("plain_udp", "UDP without EDNS", "3 records, no TC", "what fits 512 oc
 elsewhere("trimmed", "answers cut to the EDNS size", "no TC", "TC", "as above", AS_CONSUL)
 elsewhere("udp_max", "EDNS sizes above 1232", "datagrams of up to the size offered", "1232 octets at most, then TC",
           "larger ones are fragmented, and lost (RFC 9715)", AS_CONSUL)
+elsewhere("srv_trim", "SRV records cut to a size", "as many as fit with their addresses, without EDNS even uncompressed", "as many as fit; addresses in what room is left",
+          "ports cannot be asked for otherwise, addresses can")
+elsewhere("chain_uncut", "records without EDNS, for an alias", "the 3 of `udp_answer_limit` count CNAME records: a chain of three has no address",
+          "CNAME records do not count", "3937, 10694")
+elsewhere("oversize", "the largest answer that fits", "up to 8 octets above the size that the client gave", "never above it", "the client throws it away (9945)")
 elsewhere("additional_16k", "addresses beside hundreds of SRV records", "all", "of those targets whose name stands in the first 16 KiB",
           "further on a name cannot be pointed to (RFC 1035 section 4.1.4); the additional section is a courtesy")
 elsewhere("refused_edns", "EDNS in REFUSED answers", "no OPT record", "an OPT record, with the reason as EDE", "RFC 6891 section 6.1.1")
