@@ -448,6 +448,21 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
     return false;
 }
 
+/* A service at a host name is as good as the shortest-lived record on the way to its address: of the
+ * catalog's chains every record has the lowest TTL, so that none outlives the rest in a cache. */
+static void level_ttls(struct chain *chain)
+{
+    struct reply *reply = chain->reply;
+    size_t first = DNS_HEADER_LEN + chain->query->question_len, at = first;
+    uint32_t lowest = UINT32_MAX;
+    for (unsigned i = 0; i < reply->answers; i++, at += 12 + (size_t)get16(reply->out + at + 10))
+        if (get32(reply->out + at + 6) < lowest)
+            lowest = get32(reply->out + at + 6);
+    at = first;
+    for (unsigned i = 0; i < reply->answers; i++, at += 12 + (size_t)get16(reply->out + at + 10))
+        put32(reply->out + at + 6, lowest);
+}
+
 enum dns_rcode lookup(const struct answer_env *env, const struct query *query, const struct zone *zone,
                       struct permit *permit, struct reply *reply)
 {
@@ -466,5 +481,7 @@ enum dns_rcode lookup(const struct answer_env *env, const struct query *query, c
     reply->cap_ttl = permit->stale;
     while (step(&chain, &rcode))
         ;
+    if (chain.aliases > 0 && zone_kind(zone) == ZONE_CATALOG)
+        level_ttls(&chain);
     return rcode;
 }
