@@ -93,6 +93,7 @@ void daemon_free(struct daemon *daemon)
     query_log_free(daemon->query_log);
     desk_free(daemon->desk);
     role_free(daemon->role);
+    serials_stop(daemon->serials);
     consul_client_free(daemon->watch_client);
     consul_client_free(daemon->asked_client);
     consul_client_free(daemon->election_client);
@@ -103,6 +104,8 @@ void daemon_free(struct daemon *daemon)
     if (daemon->publisher.slot)
         publisher_finish(&daemon->publisher);
     asked_free(daemon->asked);
+    serials_free(daemon->serials);
+    cuts_free(daemon->cuts);
     inspection_free(daemon->inspection);
     hosted_zones_free(daemon->zones);
     catalog_free(daemon->catalog);

@@ -16,11 +16,13 @@
 #include "lictor/config.h"
 #include "lictor/consul.h"
 #include "lictor/control.h"
+#include "lictor/cuts.h"
 #include "lictor/datacenters.h"
 #include "lictor/gate.h"
 #include "lictor/notify.h"
 #include "lictor/role.h"
 #include "lictor/runner.h"
+#include "lictor/serials.h"
 #include "lictor/serve.h"
 #include "lictor/transfer.h"
 #include "lictor/watch.h"
@@ -67,6 +69,9 @@ struct daemon {
     struct acl *inspect_from;
     struct transfers *transfers;
     struct notify *notify;
+    bool versions;           /* the catalog's zones are cut into transfer versions */
+    struct cuts *cuts;       /* builder; NULL: they are not */
+    struct serials *serials; /* for them */
     struct overlay_slot overlay;
     struct asked *asked;
     struct desk *desk; /* for names that need Consul first; NULL without `services` */
@@ -120,6 +125,17 @@ void daemon_save_epoch(void *arg);
 void daemon_start_notify(struct daemon *daemon);
 /* Adds "secondaries" to the entries of control_view.zones that have some. */
 void daemon_add_secondaries(const struct daemon *daemon, json_t *zones);
+
+/* --- versions.c: transfer versions of the catalog's zones --------------------------------------------- */
+
+/* Publishes what changed in the catalog's zones, and sees to it that it is cut. Builder. */
+void daemon_publish_catalog(struct daemon *daemon);
+/* Are there secondaries of the catalog's zones? */
+bool daemon_wants_versions(const struct config *config);
+/* shown: the highest serial that was shown without cutting; 0: none. After the role. */
+void daemon_start_serials(struct daemon *daemon, uint32_t shown);
+/* A reload may be the first to want versions: before the catalog is configured. */
+void daemon_begin_versions(struct daemon *daemon);
 
 /* --- texts.c: what is shown by dig and in replies -------------------------------------------------- */
 

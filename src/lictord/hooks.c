@@ -31,8 +31,12 @@ static void on_role_event(void *arg, const struct role_event *event)
     if (event->kind == ROLE_PROMOTED) {
         action_role(daemon->actions, true, event->epoch, event->reason);
         notify_promoted(daemon->notify);
+        if (daemon->serials)
+            serials_promoted(daemon->serials);
     } else if (event->kind == ROLE_DEMOTED) {
         action_role(daemon->actions, false, event->epoch, event->reason);
+        if (daemon->serials)
+            serials_demoted(daemon->serials);
     }
     if (!daemon->role)
         return; /* an event from within role_new */

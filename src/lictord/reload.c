@@ -112,6 +112,7 @@ static void apply(struct reload *reload)
     *keys = (struct policy_job){daemon, reload->policy};
     reload->policy = NULL;
     builder_post(daemon->builder, set_policy, free, keys);
+    daemon_begin_versions(daemon);
     if (daemon->catalog) {
         struct catalog_job *job = xmalloc(sizeof *job);
         *job = (struct catalog_job){daemon, daemon->config};

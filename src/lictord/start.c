@@ -106,6 +106,9 @@ static void start_view(struct daemon *daemon)
     atomic_store(&daemon->services_state.held, true); /* until the first complete view, or a restored one */
     daemon->catalog = catalog_new(&config->services, config->consul.datacenter, &daemon->services_state);
     daemon->view_path = xasprintf("%s/view", config->state_dir);
+    daemon->versions = daemon_wants_versions(config);
+    if (daemon->versions)
+        daemon->cuts = cuts_new();
     daemon_restore_view(daemon);
 
     publish_placeholder(daemon, config->services.domain);
@@ -127,6 +130,8 @@ static void start_watch(struct daemon *daemon)
         .changed = daemon_view_changed,
         .changed_arg = daemon,
     };
+    if (daemon->versions)
+        daemon_start_serials(daemon, 0);
     builder_post(daemon->builder, daemon_view_changed, NULL, daemon); /* the restored view, if there is one */
     builder_every(daemon->builder, SAVE_INTERVAL, daemon_save_view, daemon);
     builder_every(daemon->builder, NS_PER_S, daemon_redraw_orders, daemon);

@@ -108,10 +108,7 @@ void daemon_arm_triggers(struct daemon *daemon)
 void daemon_view_changed(void *arg)
 {
     struct daemon *daemon = arg;
-    struct zone *zones[CATALOG_ZONES_MAX];
-    size_t count = catalog_take_zones(daemon->catalog, zones);
-    for (size_t i = 0; i < count; i++)
-        publisher_put(&daemon->publisher, zones[i]);
+    daemon_publish_catalog(daemon);
     daemon->view_dirty = true;
 
     struct changes *changes = xmalloc(sizeof *changes);
@@ -125,14 +122,10 @@ void daemon_redraw_orders(void *arg)
 {
     static struct rng rng; /* the builder's own */
     struct daemon *daemon = arg;
-    struct zone *zones[CATALOG_ZONES_MAX];
     if (!rng.s[0] && !rng.s[1])
         rng_seed(&rng);
-    if (!catalog_redraw(daemon->catalog, &rng))
-        return;
-    size_t count = catalog_take_zones(daemon->catalog, zones);
-    for (size_t i = 0; i < count; i++)
-        publisher_put(&daemon->publisher, zones[i]);
+    catalog_redraw(daemon->catalog, &rng);
+    daemon_publish_catalog(daemon);
 }
 
 /* --- to and from the disk ------------------------------------------------------------------------- */

@@ -343,6 +343,11 @@ void role_free(struct role *role)
     free(role);
 }
 
+const char *role_session(const struct role *role)
+{
+    return role->client != NULL ? role->election.session : "";
+}
+
 bool role_is_primary(const struct role *role)
 {
     return clock_boot() < role->act_until;

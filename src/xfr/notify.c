@@ -359,7 +359,10 @@ json_t *notify_status(const struct notify *notify, const uint8_t *apex)
         json_array_append_new(
             list, json_pack("{s:s, s:o, s:s, s:s?}", "address", sockaddr_format(&target->address, address),
                             "acknowledged", target->known ? json_integer(target->acknowledged) : json_null(),
-                            "state", is_current(zone, target) ? "acknowledged" : trying ? "trying" : "idle",
+                            "state",
+                            is_current(zone, target) ? "acknowledged"
+                            : trying                 ? "trying"
+                                                     : "idle",
                             "error", target->error[0] ? target->error : NULL));
     }
     return list;

@@ -23,7 +23,7 @@ uint32_t notify_soa_serial(const struct notify_soa *soa);
 size_t notify_encode(uint16_t id, const struct notify_soa *soa, const struct tsig_key *key, nstime now_real,
                      struct tsig_mac *mac, uint8_t out[NOTIFY_MESSAGE]);
 
-/* Is this the answer to the request with that ID about that zone, rightly signed? Returns its rcode, or -1 with
- * *why. */
+/* Is this the answer to the request with that ID about that zone, rightly signed? Returns its rcode, or -1
+ * with *why. */
 int notify_decode(const uint8_t *msg, size_t len, uint16_t id, const struct notify_soa *soa,
                   const struct tsig_key *key, const struct tsig_mac *mac, nstime now_real, const char **why);
