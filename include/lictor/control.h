@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lictor/action.h"
+#include "lictor/asked.h"
 #include "lictor/builder.h"
 #include "lictor/catalog.h"
 #include "lictor/datacenters.h"
@@ -25,7 +26,9 @@ struct control_view {
     struct datacenters *datacenters; /* remote ones */
     struct catalog *catalog;         /* builder thread only: through jobs */
     struct action_engine *actions;
-    struct consul_client *watch_client, *election_client;
+    struct desk *desk;
+    struct asked *asked;
+    struct consul_client *watch_client, *asked_client, *election_client;
     unsigned connections; /* to Consul, that the clients above may have */
     nstime started;
     /* Of main's loop, since the start: the most CPU time that one turn took, and the latest that a timer

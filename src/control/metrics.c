@@ -13,7 +13,7 @@ struct scrape {
     struct role_failsafe failsafe;
     bool failsafe_on;
     json_t *members, *zones, *actions;
-    struct consul_stats watch, election;
+    struct consul_stats watch, asked, election;
     struct buf *out;
 };
 
@@ -286,37 +286,84 @@ static void sample_view_rejected_total(struct scrape *s)
 
 /* ---- Consul ---- */
 
-static void put_clients(struct scrape *s, double watch, double election)
+static void put_clients(struct scrape *s, double watch, double asked, double election)
 {
     if (s->view->watch_client)
         put1(s, "client", "watch", watch);
+    if (s->view->asked_client)
+        put1(s, "client", "asked", asked);
     if (s->view->election_client)
         put1(s, "client", "election", election);
 }
 
 static void sample_consul_requests_total(struct scrape *s)
 {
-    put_clients(s, (double)s->watch.requests, (double)s->election.requests);
+    put_clients(s, (double)s->watch.requests, (double)s->asked.requests, (double)s->election.requests);
 }
 
 static void sample_consul_errors_total(struct scrape *s)
 {
-    put_clients(s, (double)s->watch.errors, (double)s->election.errors);
+    put_clients(s, (double)s->watch.errors, (double)s->asked.errors, (double)s->election.errors);
 }
 
 static void sample_consul_received_bytes_total(struct scrape *s)
 {
-    put_clients(s, (double)s->watch.bytes_in, (double)s->election.bytes_in);
+    put_clients(s, (double)s->watch.bytes_in, (double)s->asked.bytes_in, (double)s->election.bytes_in);
 }
 
 static void sample_consul_requests_in_flight(struct scrape *s)
 {
-    put_clients(s, s->watch.in_flight, s->election.in_flight);
+    put_clients(s, s->watch.in_flight, s->asked.in_flight, s->election.in_flight);
 }
 
 static void sample_consul_connections(struct scrape *s)
 {
-    put_clients(s, s->watch.connections, s->election.connections);
+    put_clients(s, s->watch.connections, s->asked.connections, s->election.connections);
+}
+
+/* ---- names that are asked for ---- */
+
+static void sample_asks_total(struct scrape *s)
+{
+    struct desk_stats stats;
+    if (!s->view->desk)
+        return;
+    desk_stats(s->view->desk, &stats);
+    put1(s, "result", "published", (double)stats.published);
+    put1(s, "result", "absent", (double)stats.absent);
+    put1(s, "result", "failed", (double)stats.failed);
+    put1(s, "result", "joined", (double)stats.joined);
+    put1(s, "result", "remembered", (double)stats.remembered);
+    put1(s, "result", "refused", (double)stats.refused);
+}
+
+static void sample_asks_in_flight(struct scrape *s)
+{
+    struct desk_stats stats;
+    if (!s->view->desk)
+        return;
+    desk_stats(s->view->desk, &stats);
+    put(s, stats.asking);
+}
+
+static void sample_asked_reads_total(struct scrape *s)
+{
+    struct asked_stats stats;
+    if (!s->view->asked)
+        return;
+    asked_stats(s->view->asked, &stats);
+    put1(s, "result", "first", (double)(stats.reads - stats.refreshes));
+    put1(s, "result", "refresh", (double)stats.refreshes);
+    put1(s, "result", "failed", (double)stats.failures);
+}
+
+static void sample_asked_names(struct scrape *s)
+{
+    struct asked_stats stats;
+    if (!s->view->asked)
+        return;
+    asked_stats(s->view->asked, &stats);
+    put(s, stats.names);
 }
 
 /* ---- zones and actions: a sample an entry of a document ---- */
@@ -401,6 +448,8 @@ void metrics_print(const struct control *control, struct buf *out)
     scrape.actions = document_actions(control);
     if (control->view.watch_client)
         consul_client_stats(control->view.watch_client, &scrape.watch);
+    if (control->view.asked_client)
+        consul_client_stats(control->view.asked_client, &scrape.asked);
     if (control->view.election_client)
         consul_client_stats(control->view.election_client, &scrape.election);
     for (size_t i = 0; i < sizeof(metrics) / sizeof(*metrics); i++) {

@@ -236,7 +236,10 @@ static int start_control(struct daemon *daemon, struct err *err)
         .datacenters = daemon->datacenters,
         .catalog = daemon->catalog,
         .actions = daemon->actions,
+        .desk = daemon->desk,
+        .asked = daemon->asked,
         .watch_client = daemon->watch_client,
+        .asked_client = daemon->asked_client,
         .election_client = daemon->election_client,
         .connections = (daemon->watch_client ? WATCH_CONNECTIONS + ASKED_CONNECTIONS : 0) +
                        (daemon->election_client ? ELECTION_CONNECTIONS : 0),
