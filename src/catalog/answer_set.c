@@ -88,8 +88,9 @@ static void make_addresses(struct rendering *r, enum slot slot, struct answer_se
     bool weighted = r->service->policy.order == CONFIG_ORDER_WEIGHTED;
     for (size_t i = 0; i < r->count; i++) {
         struct endpoint end = member_endpoint(r, i);
-        if (end.address->kind == kind)
-            records_add(&r->records, end.address->ip, kind == ADDRESS_IPV4 ? 4 : 16,
+        const struct address *address = end.address->kind == kind ? end.address : end.second;
+        if (address->kind == kind)
+            records_add(&r->records, address->ip, kind == ADDRESS_IPV4 ? 4 : 16,
                         weighted ? instance_weight(member(r, i)) : 0, NULL);
     }
     make(r, slot, set);

@@ -146,7 +146,7 @@ struct service *service_new(struct catalog *catalog, struct datacenter *datacent
     struct service *service = xcalloc(1, sizeof(*service));
     service->name = xstrdup(folded);
     service->datacenter = datacenter;
-    service->view = view_from_json(json_null(), NULL, NULL);
+    service->view = view_from_json(json_null(), false, NULL, NULL);
     service->policy = config_service(&catalog->config, folded);
     catalog->dotted |= strchr(folded, '.') != NULL;
     strmap_puts(datacenter->services, folded, service);
@@ -315,7 +315,8 @@ struct catalog_update *catalog_update_parse(struct catalog *catalog, const char 
     update->of = of;
     if (service) {
         update->service = fold_case(service);
-        update->view = view_parse(body, len, &catalog->faults, err);
+        update->view =
+            view_parse(body, len, of->origin > 0 && catalog->config.translate_wan, &catalog->faults, err);
     } else {
         parse_node_list(update, body, len, err);
     }

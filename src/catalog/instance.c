@@ -25,10 +25,11 @@ struct endpoint endpoint_of(const struct catalog *catalog, const struct service 
                             const struct view_instance *instance)
 {
     const struct view *view = service->view;
-    struct endpoint end = {.own = instance->address.kind != ADDRESS_NONE};
+    bool own = instance->address.kind != ADDRESS_NONE;
+    struct endpoint end = {.own = own || instance->node_other, .second = &instance->second};
     end.address = view_address(view, instance, &end.host);
-    if (end.own && end.address->kind == ADDRESS_HOST && is_own_name(catalog, service, end.host)) {
-        end.own = false;
+    if (own && end.address->kind == ADDRESS_HOST && is_own_name(catalog, service, end.host)) {
+        end.own = instance->node_other;
         end.address = &instance->node_address;
         end.host = view_text(view, instance->node_host);
     }

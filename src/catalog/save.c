@@ -129,7 +129,7 @@ static int read_header(struct saved *saved, const json_t *header, const struct c
 static int read_service(struct saved_view *saved, const json_t *line, const char *name, struct err *err)
 {
     struct view_faults faults = {0}; /* counted when they came from Consul */
-    struct view *view = view_from_json(json_object_get(line, "instances"), &faults, err);
+    struct view *view = view_from_json(json_object_get(line, "instances"), false, &faults, err);
     if (!view)
         return err_prefix(err, "saved view: service %s", name);
     char *folded = fold_case(name);

@@ -8,8 +8,9 @@
 /* Where an instance is reached, after Consul's rules. */
 struct endpoint {
     const struct address *address;
-    const char *host; /* ADDRESS_HOST */
-    bool own;         /* the service's own address, not its node's */
+    const struct address *second; /* in the other family; of kind ADDRESS_NONE: none */
+    const char *host;             /* ADDRESS_HOST */
+    bool own;                     /* the address is not the one that the node's name has */
 };
 struct endpoint endpoint_of(const struct catalog *catalog, const struct service *service,
                             const struct view_instance *instance);

@@ -1,6 +1,7 @@
 #include "view.h"
 
 #include "names.h"
+#include "tagged.h"
 
 #include "lictor/json.h"
 #include "lictor/xalloc.h"
@@ -14,7 +15,7 @@
 #define OUTPUT_MAX 160
 
 /* Views compare by memcmp: no padding may hide in here. */
-_Static_assert(sizeof(struct view_instance) == 11 * 4 + 2 * 2 + 2 + 2 * 17, "padding");
+_Static_assert(sizeof(struct view_instance) == 11 * 4 + 2 * 2 + 2 + 3 * 17 + 3, "padding");
 _Static_assert(sizeof(struct view_check) == 16, "padding");
 
 struct parser {
@@ -24,6 +25,7 @@ struct parser {
     struct buf instances, checks, modified, tags, metas;
     struct view_faults *faults;
     struct err *err;
+    bool translate;
     char where[64];
 };
 
@@ -160,22 +162,28 @@ static int parse_weight(struct parser *p, const json_t *weights, const char *key
 static int parse_node(struct parser *p, const json_t *node, struct view_instance *instance)
 {
     const char *name, *address;
+    json_t *tagged;
     if (json_text(node, "Node", p->where, &name, p->err) < 0 ||
-        json_text(node, "Address", p->where, &address, p->err) < 0)
+        json_text(node, "Address", p->where, &address, p->err) < 0 ||
+        json_member(node, "TaggedAddresses", JSON_OBJECT, p->where, &tagged, p->err) < 0)
         return -1;
     if (!name[0])
         return err_set(p->err, "%s: Node.Node is missing", p->where);
     instance->node = intern(p, name);
-    address_parse(address, &instance->node_address);
-    if (instance->node_address.kind == ADDRESS_HOST)
-        instance->node_host = intern(p, address);
+    struct tagged chosen;
+    tagged_choose(address, tagged, p->translate, &chosen);
+    instance->node_address = chosen.first;
+    instance->second = chosen.second;
+    instance->node_host = intern(p, chosen.host);
+    /* Our own word for what was saved without its tags. */
+    instance->node_other = chosen.other || json_is_true(json_object_get(node, "Translated"));
     return 0;
 }
 
 static int parse_service(struct parser *p, const json_t *service, struct view_instance *instance)
 {
     const char *name, *id, *address;
-    json_t *port, *tags, *weights, *metadata;
+    json_t *port, *tags, *weights, *metadata, *tagged;
     if (json_text(service, "Service", p->where, &name, p->err) < 0 ||
         json_text(service, "ID", p->where, &id, p->err) < 0 ||
         json_text(service, "Address", p->where, &address, p->err) < 0 ||
@@ -185,18 +193,23 @@ static int parse_service(struct parser *p, const json_t *service, struct view_in
         parse_weight(p, weights, "Passing", &instance->weight_passing) < 0 ||
         parse_weight(p, weights, "Warning", &instance->weight_warning) < 0 ||
         json_member(service, "Meta", JSON_OBJECT, p->where, &metadata, p->err) < 0 ||
+        json_member(service, "TaggedAddresses", JSON_OBJECT, p->where, &tagged, p->err) < 0 ||
         parse_tags(p, tags, instance) < 0 || parse_metadata(p, metadata, instance) < 0)
         return -1;
     if (!id[0] && !name[0])
         return err_set(p->err, "%s: Service has neither ID nor Service", p->where);
     instance->id = intern(p, id[0] ? id : name);
     json_int_t number = port ? json_integer_value(port) : 0;
-    instance->port = number >= 0 && number <= UINT16_MAX ? (int32_t)number : -1;
+    instance->port =
+        tagged_port(tagged, p->translate, number >= 0 && number <= UINT16_MAX ? (int)number : -1);
     p->faults->bad_ports += instance->port < 0;
 
-    address_parse(address, &instance->address);
-    if (instance->address.kind == ADDRESS_HOST)
-        instance->host = intern(p, address);
+    struct tagged chosen;
+    tagged_choose(address, tagged, p->translate, &chosen);
+    instance->address = chosen.first;
+    instance->host = intern(p, chosen.host);
+    if (chosen.first.kind != ADDRESS_NONE)
+        instance->second = chosen.second;
     if (address[0] && instance->address.kind == ADDRESS_NONE) {
         /* The node's address would be a guess at something that the registration does not say. */
         instance->bad_address = 1;
@@ -298,13 +311,13 @@ static struct view *finish(struct parser *p)
     return view;
 }
 
-struct view *view_from_json(const json_t *list, struct view_faults *faults, struct err *err)
+struct view *view_from_json(const json_t *list, bool translate, struct view_faults *faults, struct err *err)
 {
     if (!json_is_array(list) && !json_is_null(list)) {
         err_set(err, "health of a service: the body is not a list");
         return NULL;
     }
-    struct parser p = {.faults = faults, .err = err};
+    struct parser p = {.faults = faults, .err = err, .translate = translate};
     p.interned = strmap_new();
     buf_append(&p.pool, "", 1);
     int result = 0;
@@ -331,12 +344,13 @@ struct view *view_from_json(const json_t *list, struct view_faults *faults, stru
     return view;
 }
 
-struct view *view_parse(const char *body, size_t len, struct view_faults *faults, struct err *err)
+struct view *view_parse(const char *body, size_t len, bool translate, struct view_faults *faults,
+                        struct err *err)
 {
     json_t *list = json_load_bounded(body, len, "health of a service", err);
     if (!list)
         return NULL;
-    struct view *view = view_from_json(list, faults, err);
+    struct view *view = view_from_json(list, translate, faults, err);
     json_decref(list);
     return view;
 }
@@ -379,10 +393,11 @@ const char *view_metadata(const struct view *view, const struct view_instance *i
     return NULL;
 }
 
+static const struct address none;
+
 const struct address *view_address(const struct view *view, const struct view_instance *instance,
                                    const char **host)
 {
-    static const struct address none;
     *host = "";
     if (instance->bad_address)
         return &none;
@@ -401,13 +416,32 @@ static void write_address(const struct address *address, const char *host, struc
     json_write_text(out, address_text(address, host, text));
 }
 
+/* So that they are read back as they are: the second one as the plain address, the first one by its tag.
+ * object: what begins the value of a tag. */
+static void write_addresses(const struct address *first, const struct address *second, const char *host,
+                            const char *object, struct buf *out)
+{
+    if (second->kind == ADDRESS_NONE) {
+        write_address(first, host, out);
+        return;
+    }
+    write_address(second, "", out);
+    buf_printf(out, ",\"TaggedAddresses\":{\"lan_ipv%d\":%s", first->kind == ADDRESS_IPV4 ? 4 : 6, object);
+    write_address(first, "", out);
+    buf_puts(out, object[0] ? "}}" : "}");
+}
+
 void view_write_instance(const struct view *view, const struct view_instance *instance, const char *service,
                          struct buf *out)
 {
     buf_puts(out, "{\"Node\":{\"Node\":");
     json_write_text(out, view_text(view, instance->node));
     buf_puts(out, ",\"Address\":");
-    write_address(&instance->node_address, view_text(view, instance->node_host), out);
+    bool own = instance->address.kind != ADDRESS_NONE;
+    write_addresses(&instance->node_address, own ? &none : &instance->second,
+                    view_text(view, instance->node_host), "", out);
+    if (instance->node_other)
+        buf_puts(out, ",\"Translated\":true");
     buf_puts(out, "},\"Service\":{\"Service\":");
     json_write_text(out, service);
     buf_puts(out, ",\"ID\":");
@@ -416,7 +450,8 @@ void view_write_instance(const struct view *view, const struct view_instance *in
     if (instance->bad_address)
         buf_puts(out, "\"?\""); /* no host name: read back as bad */
     else
-        write_address(&instance->address, view_text(view, instance->host), out);
+        write_addresses(&instance->address, own ? &instance->second : &none, view_text(view, instance->host),
+                        "{\"Address\":", out);
     buf_printf(out, ",\"Port\":%d,\"Weights\":{\"Passing\":%u,\"Warning\":%u},\"Tags\":[",
                (int)instance->port, instance->weight_passing, instance->weight_warning);
     for (uint32_t i = 0; i < instance->tag_count; i++) {

@@ -53,6 +53,9 @@ struct view_instance {
     uint8_t bad_address;    /* had an address that DNS cannot carry */
     struct address address; /* the service's own; ADDRESS_NONE: the node's counts */
     struct address node_address;
+    struct address second; /* of the one that counts, in the other family; ADDRESS_NONE: none */
+    uint8_t node_other;    /* node_address is not what the node's own name has: a tagged one */
+    uint8_t unused[2];
 };
 
 struct view {
@@ -75,10 +78,11 @@ struct view_faults {
 };
 
 /* Reads the body of /v1/health/service/NAME (null counts as an empty list). Returns NULL with err when it is
- * not what Consul sends: err says where. faults is added to. */
-struct view *view_parse(const char *body, size_t len, struct view_faults *faults, struct err *err);
+ * not what Consul sends: err says where. faults is added to. translate: `wan` addresses count (tagged.h). */
+struct view *view_parse(const char *body, size_t len, bool translate, struct view_faults *faults,
+                        struct err *err);
 /* The same from a parsed document. */
-struct view *view_from_json(const json_t *list, struct view_faults *faults, struct err *err);
+struct view *view_from_json(const json_t *list, bool translate, struct view_faults *faults, struct err *err);
 void view_free(struct view *view);
 bool view_equal(const struct view *a, const struct view *b);
 

@@ -142,7 +142,7 @@ static void drop_waste(struct view *view)
     struct buf text = {0};
     struct view_faults faults = {0}; /* were counted when the body came */
     view_write(view, "", &text);
-    struct view *fresh = view_parse((const char *)text.data, text.len, &faults, NULL);
+    struct view *fresh = view_parse((const char *)text.data, text.len, false, &faults, NULL);
     buf_free(&text);
     assert(fresh && fresh->check_count == view->check_count);
     uint64_t *modified = view->modified;
@@ -291,7 +291,7 @@ struct view *view_keep(struct view *body, const struct view *old)
         first = false;
     }
     buf_puts(&text, "]");
-    struct view *all = view_parse((const char *)text.data, text.len, &faults, NULL);
+    struct view *all = view_parse((const char *)text.data, text.len, false, &faults, NULL);
     assert(all);
     buf_free(&text);
     copy_modified(all, old);

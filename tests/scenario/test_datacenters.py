@@ -2,8 +2,8 @@
 
 import pytest
 
-from lib.consul import federate, federation
-from lib.dnsq import EDE_NO_AUTHORITY, EDE_NOT_READY, EDE_STALE
+from lib.consul import Consul, federate, federation
+from lib.dnsq import ask, EDE_NO_AUTHORITY, EDE_NOT_READY, EDE_STALE
 from lib.lictord import Lictord
 from lib.wait import until
 
@@ -24,7 +24,7 @@ def sites(tmp_path_factory):
     base = tmp_path_factory.mktemp("sites")
     here, there = federation(base)
     register_both(here, there)
-    daemon = Lictord(base, here, services={"datacenters": ["dc2"], "node-ttl": "60s"})
+    daemon = Lictord(base, here, services={"datacenters": ["dc2"], "node-ttl": "60s", "translate-wan-addrs": True})
     daemon.wait_addresses("web.service.consul", ["10.1.0.1"])
     daemon.wait_addresses("web.service.dc2.consul", FAR)
     return here, there, daemon
@@ -62,6 +62,38 @@ def test_changes_there_are_seen_here(sites):
     there.register("later", address="10.2.0.77")
     daemon.wait_addresses("later.service.dc2.consul", ["10.2.0.77"])
     assert any("later: 1 instances" in line for line in daemon.ask("later.dc2.health.lictor", "TXT").texts())
+
+
+def test_wan_addresses(sites, tmp_path):
+    """Service and node addresses by tag: what Consul's own DNS answers for them."""
+    here, there, daemon = sites
+    # An agent that translates does so over HTTP too, and then the registered address is not to be had.
+    translating = Consul(tmp_path, node="edge", server=False, join=[here], config={"translate_wan_addrs": True})
+
+    def at(address, port):
+        return {"Address": address, "Port": port}
+    far = [({"wan": "203.0.113.1"}, "10.9.9.1", {"wan": at("203.0.113.81", 8081)}),
+           ({"wan": "203.0.113.2", "wan_ipv6": "2001:db8:f::2"}, "10.9.9.2",
+            {"wan": at("203.0.113.82", 8082), "wan_ipv4": at("203.0.113.92", 8092), "wan_ipv6": at("2001:db8:f::92", 8093)}),
+           ({"wan": "203.0.113.3"}, "", {}), ({"wan_ipv4": "203.0.113.4"}, "", {}), ({"wan_ipv6": "2001:db8:f::5"}, "", {}),
+           ({"wan_ipv6": "2001:db8:f::6"}, "10.9.9.6", {}), ({"wan": "203.0.113.9", "lan_ipv6": "2001:db8::9"}, "10.9.9.9", {}),
+           ({}, "10.9.9.13", {"wan_ipv4": at("203.0.113.113", 8113)}), ({}, "", {"wan": at("203.0.113.110", 8010)})]
+    near = [({"lan_ipv4": "10.0.0.11", "lan_ipv6": "2001:db8::11", "wan": "203.0.113.1"}, "10.1.1.1",
+             {"lan_ipv4": at("10.1.1.11", 81), "lan_ipv6": at("2001:db8::81", 82), "wan": at("203.0.113.81", 8081)}),
+            ({"lan_ipv6": "2001:db8::12"}, "", {})]
+    names = []
+    for consul, datacenter, cases in ((there, "dc2", far), (here, "dc1", near)):
+        for number, (node_tags, address, tags) in enumerate(cases):
+            node, service = f"tagged-{number}", f"tag-{number}"
+            consul.put("/v1/catalog/register", {
+                "Node": node, "Address": f"10.3.0.{number}", "TaggedAddresses": node_tags, "Datacenter": datacenter,
+                "Service": {"Service": service, "ID": service, "Address": address, "Port": 80, "TaggedAddresses": tags}})
+            names.append(f"{service}.service.{datacenter}.consul")
+    for name in names:
+        for type in ("A", "AAAA", "SRV"):
+            consuls = ask(("127.0.0.1", translating.ports["dns"]), name, type)
+            until(lambda: daemon.ask(name, type).records(type) == consuls.records(type),
+                  what=lambda: f"{name} {type}: {daemon.ask(name, type)}\nConsul: {consuls}")
 
 
 def test_asked_for(sites, tmp_path):

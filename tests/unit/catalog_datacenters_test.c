@@ -346,12 +346,92 @@ static void saved_and_restored(void **arg)
     buf_free(&list);
 }
 
+#define TAGGED_BODY(node, node_tags, address, tags) \
+    "[{\"Node\":{\"Node\":\"n\",\"Address\":\"" node "\",\"TaggedAddresses\":{" node_tags "}}," \
+    "\"Service\":{\"Service\":\"s\",\"ID\":\"s\",\"Address\":\"" address \
+    "\",\"Port\":80,\"TaggedAddresses\":{" tags "}},\"Checks\":[]}]"
+#define TAG(tag, address, port) "\"" tag "\":{\"Address\":\"" address "\",\"Port\":" port "}"
+
+/* What Consul 1.8.7 answers for these (AAAA beside A at one name by `lan_ipv6`, IPv6 first in SRV). */
+static void tagged_addresses(void **arg)
+{
+    struct fixture *f = *arg;
+    static const struct {
+        const char *datacenter, *body, *a, *aaaa, *srv;
+    } table[] = {
+        {NULL, TAGGED_BODY("10.0.0.1", "\"wan\":\"203.0.113.1\"", "", ""), "\012\0\0\1", NULL,
+         "\0\1\0\1\0\120\1n\4node\3dc1"},
+        {NULL, TAGGED_BODY("10.0.0.1", "\"lan_ipv4\":\"10.0.0.1\"", "", ""), "\012\0\0\1", NULL,
+         "\0\1\0\1\0\120\1n\4node\3dc1"},
+        {NULL, TAGGED_BODY("10.0.0.1", "\"lan_ipv6\":\"2001:db8::1\"", "", ""), "\012\0\0\1", "\x20\1\xd\xb8",
+         "\0\1\0\1\0\120\x20"
+         "20010db8000000000000000000000001\4addr\3dc1"},
+        {NULL,
+         TAGGED_BODY("10.0.0.1", "\"lan_ipv6\":\"2001:db8::1\"", "10.1.1.1",
+                     TAG("lan_ipv4", "10.1.1.11", "81") "," TAG("wan", "203.0.113.9", "82")),
+         "\012\1\1\013", NULL, "\0\1\0\1\0\120\0100a01010b"},
+        {"dc2", TAGGED_BODY("10.2.0.1", "\"wan\":\"203.0.113.1\"", "", ""), "\313\0\161\1", NULL,
+         "\0\1\0\1\0\120\010cb007101\4addr\3dc2"},
+        {"dc2",
+         TAGGED_BODY("10.2.0.1", "\"wan\":\"203.0.113.1\"", "10.9.9.9", TAG("wan", "203.0.113.81", "8081")),
+         "\313\0\161\121", NULL, "\0\1\0\1\037\221\010cb007151"},
+        {"dc2", TAGGED_BODY("10.2.0.1", "\"wan\":\"203.0.113.1\"", "10.9.9.9", ""), "\012\011\011\011", NULL,
+         "\0\1\0\1\0\120\0100a090909"},
+        {"dc2",
+         TAGGED_BODY("10.2.0.1", "", "10.9.9.9",
+                     TAG("wan", "203.0.113.82", "8082") "," TAG("wan_ipv4", "203.0.113.92", "8092") "," TAG(
+                         "wan_ipv6", "2001:db8:f::92", "8093")),
+         "\313\0\161\134", "\x20\1\xd\xb8",
+         "\0\1\0\1\037\222\x20"
+         "20010db8000f00000000000000000092"},
+        {"dc2", TAGGED_BODY("10.2.0.1", "\"wan\":\"host.example\"", "", ""), NULL, NULL,
+         "\0\1\0\1\0\120\4host\7example"},
+    };
+    f->config.translate_wan = true;
+    catalog_configure(f->catalog, &f->config);
+    atomic_store(&catalog_add_datacenter(f->catalog, "dc2")->held, false);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char name[64];
+        nstime as_of;
+        struct buf saved = {0};
+        put(f, table[i].datacenter, "s", table[i].body);
+        /* Read back from the disk it is the same. */
+        catalog_save(f->catalog, 0, &saved);
+        for (int turn = 0; turn < 2; turn++) {
+            take(f);
+            snprintf(name, sizeof name, "_s._tcp.service.%s.consul", i < 4 ? "dc1" : "dc2");
+            const struct {
+                uint16_t type;
+                const char *octets;
+                size_t len;
+            } want[] = {{DNS_A, table[i].a, 4}, {DNS_AAAA, table[i].aaaa, 4}, {DNS_SRV, table[i].srv, 15}};
+            for (size_t k = 0; k < 3; k++) {
+                assert_int_equal(ask(f, name, want[k].type), DNS_NOERROR);
+                if (answers(f) != (want[k].octets != NULL) ||
+                    (want[k].octets && !has_octets(f, want[k].octets, want[k].len)))
+                    fail_msg("row %zu, turn %d, type %u: %u answers", i, turn, want[k].type, answers(f));
+            }
+            if (turn == 0) {
+                struct err err;
+                catalog_remove_datacenter(f->catalog, "dc2");
+                catalog_remove_service(f->catalog, NULL, "s");
+                if (catalog_restore(f->catalog, (const char *)saved.data, saved.len, &as_of, &err) < 0)
+                    fail_msg("%s", err.text);
+                atomic_store(&catalog_add_datacenter(f->catalog, "dc2")->stale_from, NS_NEVER);
+            }
+        }
+        if (table[i].datacenter)
+            put(f, "dc2", "s", "[]");
+        buf_free(&saved);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(names_stand_under_their_label), TEST(each_has_its_own_age), TEST(unread_is_not_absent),
-        TEST(names_that_cannot_be),          TEST(saved_and_restored),
+        TEST(names_that_cannot_be),          TEST(saved_and_restored),   TEST(tagged_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
