@@ -115,11 +115,14 @@ static void add_instance(struct rendering *r, const struct view_instance *instan
     bool weighted = !r->what->keep_order && r->service.policy.order == CONFIG_ORDER_WEIGHTED;
     uint16_t weight = weighted ? instance_weight(instance) : 0;
     int len;
-    if (end.address->kind == ADDRESS_IPV4)
-        records_add(&r->to.a, end.address->ip, 4, weight, NULL);
-    else if (end.address->kind == ADDRESS_IPV6)
-        records_add(&r->to.aaaa, end.address->ip, 16, weight, NULL);
-    else if (r->to.cname.items.len == 0 && (len = name_from_text(end.host, NULL, target, NULL)) > 0)
+    const struct address *addresses[] = {end.address, end.second};
+    for (size_t i = 0; i < 2; i++)
+        if (addresses[i]->kind == ADDRESS_IPV4)
+            records_add(&r->to.a, addresses[i]->ip, 4, weight, NULL);
+        else if (addresses[i]->kind == ADDRESS_IPV6)
+            records_add(&r->to.aaaa, addresses[i]->ip, 16, weight, NULL);
+    if (end.address->kind == ADDRESS_HOST && r->to.cname.items.len == 0 &&
+        (len = name_from_text(end.host, NULL, target, NULL)) > 0)
         records_add(&r->to.cname, target, (size_t)len, 0, NULL);
     add_srv(r, instance, &end);
 }
@@ -131,12 +134,14 @@ static int add_entry(struct rendering *r, json_t *entry, size_t *count, struct e
     struct view_faults faults = {0};
     json_t *list = json_array();
     json_array_append(list, entry);
-    struct view *view = view_from_json(list, &faults, err);
+    r->service.datacenter = datacenter_of(r, entry);
+    bool translate =
+        r->catalog->config.translate_wan && r->service.datacenter && r->service.datacenter->origin > 0;
+    struct view *view = view_from_json(list, translate, &faults, err);
     json_decref(list);
     if (!view)
         return -1;
     r->service.view = view;
-    r->service.datacenter = datacenter_of(r, entry);
     if (view->instance_count > 0 && r->service.datacenter &&
         (r->what->kind == ASK_QUERY ? instance_has_address(view, view->instances)
                                     : instance_is_healthy(&r->service.policy, view, view->instances))) {
