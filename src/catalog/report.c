@@ -1,5 +1,6 @@
 /* The view for people: JSON for `lictor services`, text for `<service>.health.lictor.` */
 #include "internal.h"
+#include "service.h"
 
 #include "lictor/xalloc.h"
 
@@ -9,15 +10,25 @@
 
 static const char *const state_names[] = {"passing", "warning", "critical"};
 
-/* The check that decided the instance's state; NULL without checks. */
-static const struct view_check *worst_check(const struct view *view, const struct view_instance *instance)
+/* Writes the checks that are as bad as the instance, and what the first of them said: "check "a" is critical,
+ * the node's check "b" is critical: no memory". Returns how many they are. */
+static unsigned worst_checks(const struct view *view, const struct view_instance *instance, char out[512])
 {
+    const struct view_check *first = NULL;
+    unsigned count = 0;
+    int len = 0;
     for (uint32_t i = 0; i < instance->check_count; i++) {
         const struct view_check *check = &view->checks[instance->first_check + i];
-        if (check->status == instance->state)
-            return check;
+        if (check->status != instance->state || len >= 512)
+            continue;
+        len += snprintf(out + len, 512 - (size_t)len, "%s%scheck \"%s\" is %s", count++ ? ", " : "",
+                        check->node_level ? "the node's " : "", view_text(view, check->name),
+                        state_names[check->status]);
+        first = first ? first : check;
     }
-    return NULL;
+    if (first && first->output && len < 512)
+        snprintf(out + len, 512 - (size_t)len, ": %s", view_text(view, first->output));
+    return count;
 }
 
 /* "" if the instance is in the answers. */
@@ -27,15 +38,10 @@ static void reason_out(const struct service *service, const struct view_instance
     out[0] = '\0';
     if (instance_answers(service, instance))
         return;
-    const struct view_check *check = worst_check(view, instance);
     bool by_check = instance->state == CHECK_CRITICAL ||
                     (service->policy.only_passing && instance->state != CHECK_PASSING);
-    if (!by_check || !check)
+    if (!by_check || !worst_checks(view, instance, out))
         snprintf(out, 512, "its address is neither an IP nor a host name");
-    else
-        snprintf(out, 512, "%scheck \"%s\" is %s%s%s", check->node_level ? "the node's " : "",
-                 view_text(view, check->name), state_names[check->status], check->output ? ": " : "",
-                 view_text(view, check->output));
 }
 
 /* --- JSON ---------------------------------------------------------------------------------------- */
@@ -57,12 +63,10 @@ static json_t *instance_json(const struct service *service, const struct view_in
                                         "output", view_text(view, check->output)));
     }
     reason_out(service, instance, reason);
-    bool warning = instance->state == CHECK_WARNING;
     return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:s}", "node", view_text(view, instance->node),
                      "id", view_text(view, instance->id), "address", address_text(where, host, address),
                      "port", (int)instance->port, "status", state_names[instance->state], "weight",
-                     (int)(warning ? instance->weight_warning : instance->weight_passing), "tags", tags,
-                     "checks", checks, "dns",
+                     (int)instance_weight(instance), "tags", tags, "checks", checks, "dns",
                      reason[0]              ? reason
                      : service->last_resort ? "in answers, as the last resort"
                                             : "in answers");
@@ -146,8 +150,9 @@ void catalog_health_text(const struct catalog *catalog, const char *datacenter, 
         address_text(where, host, address);
         reason_out(service, instance, reason);
         bool v6 = where->kind == ADDRESS_IPV6;
-        say(&lines, "%s%s%s:%d %s on %s %s%s%s", v6 ? "[" : "", address[0] ? address : "?", v6 ? "]" : "",
-            (int)instance->port, view_text(view, instance->id), view_text(view, instance->node),
-            state_names[instance->state], reason[0] ? ", out: " : "", reason);
+        say(&lines, "%s%s%s:%d weight %d %s on %s %s%s%s", v6 ? "[" : "", address[0] ? address : "?",
+            v6 ? "]" : "", (int)instance->port, (int)instance_weight(instance), view_text(view, instance->id),
+            view_text(view, instance->node), state_names[instance->state], reason[0] ? ", out: " : "",
+            reason);
     }
 }

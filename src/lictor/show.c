@@ -29,6 +29,23 @@ static const char *milliseconds(long long ms, char out[32])
     return duration_format(ms > 60000 ? ms / 1000 * NS_PER_S : ms * NS_PER_MS, out);
 }
 
+/* ---- the two shapes: labels and values, or a line of heads and a row a thing ---- */
+
+#define COLUMNS(names) (sizeof(names) / sizeof(names[0]))
+
+static void begin(struct table *table, const char *const *heads, size_t columns, bool colour)
+{
+    table_init(table, columns, colour);
+    for (size_t i = 0; heads && i < columns; i++)
+        table_put(table, DIM, heads[i]);
+}
+
+static void end(struct table *table, int indent, struct buf *out)
+{
+    table_print(table, indent, out);
+    table_free(table);
+}
+
 /* ---- status ---- */
 
 static void put_role(struct table *table, const json_t *role)
@@ -147,6 +164,10 @@ static void put_view(struct table *table, const json_t *view)
         table_put(table, DIM, "");
         table_put(table, BAD, error);
     }
+    if (text(view, "rights_missing")[0]) {
+        table_put(table, DIM, "rights");
+        table_put(table, BAD, text(view, "rights_missing"));
+    }
     put_datacenters(table, json_object_get(view, "datacenters"));
 }
 
@@ -208,7 +229,7 @@ void show_status(const json_t *result, bool colour, struct buf *out)
     char up[32];
     const json_t *role = json_object_get(result, "role"), *view = json_object_get(result, "view"), *zone;
     size_t i;
-    table_init(&table, 2, colour);
+    begin(&table, NULL, 2, colour);
     table_put(&table, BOLD, text(result, "node"));
     table_printf(&table, PLAIN, "lictord %s, up %s", text(result, "version"),
                  milliseconds(number(result, "uptime_ms"), up));
@@ -223,8 +244,7 @@ void show_status(const json_t *result, bool colour, struct buf *out)
     json_array_foreach(json_object_get(result, "zones"), i, zone)
         put_zone(&table, zone, i == 0 ? "zones" : "");
     put_actions(&table, json_object_get(result, "actions"));
-    table_print(&table, 0, out);
-    table_free(&table);
+    end(&table, 0, out);
 }
 
 /* ---- why ---- */
@@ -235,7 +255,7 @@ void show_why(const json_t *result, bool colour, struct buf *out)
     const json_t *role = json_object_get(result, "role"), *view = json_object_get(result, "view"), *entry;
     const json_t *history = json_object_get(result, "history");
     size_t i;
-    table_init(&table, 2, colour);
+    begin(&table, NULL, 2, colour);
     put_role(&table, role);
     put_primary(&table, role);
     put_pause(&table, role);
@@ -245,20 +265,18 @@ void show_why(const json_t *result, bool colour, struct buf *out)
     json_array_foreach(json_object_get(result, "zones"), i, entry)
         put_zone(&table, entry, i == 0 ? "zones" : "");
     put_actions(&table, json_object_get(result, "actions"));
-    table_print(&table, 0, out);
-    table_free(&table);
+    end(&table, 0, out);
 
     if (json_array_size(history) == 0)
         return;
     buf_puts(out, "\nwhat happened, newest last:\n");
-    table_init(&table, 2, colour);
+    begin(&table, NULL, 2, colour);
     json_array_foreach(history, i, entry)
     {
         table_put(&table, DIM, text(entry, "at"));
         table_put(&table, PLAIN, text(entry, "what"));
     }
-    table_print(&table, 2, out);
-    table_free(&table);
+    end(&table, 2, out);
 }
 
 /* ---- services ---- */
@@ -268,12 +286,6 @@ static enum tone tone_of(const char *status)
     return strcmp(status, "passing") == 0 ? GOOD : strcmp(status, "warning") == 0 ? WARN : BAD;
 }
 
-static void heads(struct table *table, const char *const *names)
-{
-    for (size_t i = 0; i < table->columns; i++)
-        table_put(table, DIM, names[i]);
-}
-
 static void show_all_services(const json_t *list, bool colour, struct buf *out)
 {
     static const char *const names[] = {"service", "instances", "passing",
@@ -281,8 +293,7 @@ static void show_all_services(const json_t *list, bool colour, struct buf *out)
     struct table table;
     const json_t *service;
     size_t i;
-    table_init(&table, 6, colour);
-    heads(&table, names);
+    begin(&table, names, COLUMNS(names), colour);
     json_array_foreach(list, i, service)
     {
         table_put(&table, PLAIN, text(service, "service"));
@@ -293,8 +304,7 @@ static void show_all_services(const json_t *list, bool colour, struct buf *out)
         table_printf(&table, number(service, "answering") ? PLAIN : BAD, "%lld",
                      number(service, "answering"));
     }
-    table_print(&table, 0, out);
-    table_free(&table);
+    end(&table, 0, out);
 }
 
 static void put_tags(struct table *table, const json_t *tags)
@@ -321,8 +331,7 @@ static void show_service(const json_t *service, bool colour, struct buf *out)
     buf_printf(out, "%s: %lld passing, %lld warning, %lld critical, %lld in answers\n",
                text(service, "service"), number(service, "passing"), number(service, "warning"),
                number(service, "critical"), number(service, "answering"));
-    table_init(&table, 8, colour);
-    heads(&table, names);
+    begin(&table, names, COLUMNS(names), colour);
     json_array_foreach(json_object_get(service, "instances"), i, instance)
     {
         table_put(&table, PLAIN, text(instance, "node"));
@@ -334,8 +343,7 @@ static void show_service(const json_t *service, bool colour, struct buf *out)
         put_tags(&table, json_object_get(instance, "tags"));
         table_put(&table, PLAIN, text(instance, "dns"));
     }
-    table_print(&table, 0, out);
-    table_free(&table);
+    end(&table, 0, out);
 }
 
 void show_services(const json_t *result, bool colour, struct buf *out)
@@ -373,17 +381,13 @@ static void show_secondaries(const json_t *zones, bool colour, struct buf *out)
     struct table table;
     const json_t *zone;
     size_t i, some = 0;
-    json_array_foreach(zones, i, zone)
-        some += json_array_size(json_object_get(zone, "secondaries"));
+    json_array_foreach(zones, i, zone) some += json_array_size(json_object_get(zone, "secondaries"));
     if (!some)
         return;
     buf_puts(out, "\n");
-    table_init(&table, 5, colour);
-    heads(&table, names);
-    json_array_foreach(zones, i, zone)
-        put_secondaries(&table, zone);
-    table_print(&table, 0, out);
-    table_free(&table);
+    begin(&table, names, COLUMNS(names), colour);
+    json_array_foreach(zones, i, zone) put_secondaries(&table, zone);
+    end(&table, 0, out);
 }
 
 void show_zones(const json_t *result, bool colour, struct buf *out)
@@ -392,8 +396,7 @@ void show_zones(const json_t *result, bool colour, struct buf *out)
     struct table table;
     const json_t *zone;
     size_t i;
-    table_init(&table, 6, colour);
-    heads(&table, names);
+    begin(&table, names, COLUMNS(names), colour);
     json_array_foreach(result, i, zone)
     {
         table_put(&table, PLAIN, text(zone, "zone"));
@@ -403,16 +406,14 @@ void show_zones(const json_t *result, bool colour, struct buf *out)
         table_put(&table, PLAIN, text(zone, "loaded"));
         table_put(&table, PLAIN, text(zone, "file"));
     }
-    table_print(&table, 0, out);
-    table_free(&table);
-    table_init(&table, 1, colour);
+    end(&table, 0, out);
+    begin(&table, NULL, 1, colour);
     json_array_foreach(result, i, zone)
     {
         if (text(zone, "error")[0])
             table_put(&table, BAD, text(zone, "error"));
     }
-    table_print(&table, 0, out);
-    table_free(&table);
+    end(&table, 0, out);
     show_secondaries(result, colour, out);
 }
 
@@ -423,8 +424,7 @@ void show_actions(const json_t *result, bool colour, struct buf *out)
     const json_t *action, *count;
     const char *name;
     size_t i;
-    table_init(&table, 7, colour);
-    heads(&table, names);
+    begin(&table, names, COLUMNS(names), colour);
     json_array_foreach(result, i, action)
     {
         const json_t *last = json_object_get(action, "last");
@@ -445,8 +445,7 @@ void show_actions(const json_t *result, bool colour, struct buf *out)
         table_put(&table, PLAIN, json_is_object(last) ? milliseconds(number(last, "took_ms"), took) : "-");
         table_put(&table, tone, state);
     }
-    table_print(&table, 0, out);
-    table_free(&table);
+    end(&table, 0, out);
 }
 
 void show_done(const json_t *result, bool colour, struct buf *out)

@@ -154,7 +154,8 @@ static json_t *control_not_ready(void *arg)
     const char *missing = daemon->zones_loaded ? hosted_zones_missing(daemon->zones) : NULL;
     if (missing)
         json_array_append_new(reasons, json_sprintf("zone %s has no content", missing));
-    if (daemon->watch && !watch_live(daemon->watch) && !daemon->view_restored)
+    bool held = atomic_load(&daemon->services_state.held); /* complete, but not published yet */
+    if (daemon->watch && ((!watch_live(daemon->watch) && !daemon->view_restored) || held))
         json_array_append_new(reasons, json_string("no complete view of Consul yet"));
     if (builder_busy_for(daemon->builder) > 30 * NS_PER_S)
         json_array_append_new(reasons, json_string("the builder has been stuck for more than 30 s"));

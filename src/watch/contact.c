@@ -57,6 +57,13 @@ static void ask_again(struct watch *watch)
     sweep_whole(watch); /* another Consul may answer now, with indexes that mean something else */
 }
 
+void contact_read_anew(struct watch *watch)
+{
+    for (size_t i = 0; i < SENTINELS; i++)
+        restart_sentinel(watch, i);
+    ask_again(watch);
+}
+
 bool contact_down(const struct watch *watch)
 {
     for (size_t i = 0; i < SENTINELS; i++)

@@ -152,6 +152,7 @@ struct watch {
     struct coordinates *coordinates; /* NULL: not wanted */
     struct consul_request *self;     /* /v1/agent/self */
     struct event *self_timer;
+    struct rights *rights; /* of our own datacenter; else NULL */
     unsigned self_failures;
     bool datacenter_known;
 
@@ -186,6 +187,8 @@ void contact_note(struct watch *watch, enum sentinel sentinel, const struct cons
 void contact_update(struct watch *watch);
 /* Is a sentinel failing? */
 bool contact_down(const struct watch *watch);
+/* Reads everything, whatever the indexes say: a token's rights change what a list shows, not its index. */
+void contact_read_anew(struct watch *watch);
 
 /* --- subject.c: reading services and nodes ------------------------------------------------------- */
 struct subject *subject_find(struct watch *watch, const char *key);
@@ -260,6 +263,12 @@ void sweep_done(struct subject *subject);
 /* --- datacenter.c -------------------------------------------------------------------------------- */
 void datacenter_ask(struct watch *watch);
 void datacenter_stop(struct watch *watch);
+
+/* --- rights.c ----------------------------------------------------------------------------------- */
+struct rights *rights_start(struct watch *watch);
+void rights_stop(struct rights *rights); /* NULL is allowed */
+/* What the token cannot read, for people; NULL: nothing is missing, or it is not known. */
+const char *rights_missing(const struct rights *rights);
 
 /* --- coordinates.c ------------------------------------------------------------------------------- */
 

@@ -52,6 +52,8 @@ struct watch *watch_new(const struct watch_config *config)
     subject_start_nodes(watch);
     sweep_start(watch);
     datacenter_ask(watch);
+    if (!config->datacenter)
+        watch->rights = rights_start(watch);
     coordinates_configure(watch);
     return watch;
 }
@@ -105,6 +107,8 @@ void watch_free(struct watch *watch)
     sentinels_stop(watch);
     sweep_stop(watch);
     datacenter_stop(watch);
+    rights_stop(watch->rights);
+    watch->rights = NULL;
     coordinates_stop(watch);
     canary_stop(watch);
     node_checks_forget(watch);
@@ -198,7 +202,7 @@ json_t *watch_status(const struct watch *watch)
     nstime age = clock_boot() - watch->last_contact;
     return json_pack(
         "{s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I}",
+        "s:I, s:I, s:I, s:I, s:s?}",
         "live", (int)watch->live, "contact", (int)(watch->last_contact > 0 && !watch->lost), "age_ms",
         watch->last_contact > 0 ? json_integer(age / NS_PER_MS) : json_null(), "services",
         (json_int_t)strmap_count(watch->services), "pooled", (json_int_t)watch->pooled, "syncing",
@@ -209,5 +213,5 @@ json_t *watch_status(const struct watch *watch)
         "probes", (json_int_t)stats->probes, "moved", (json_int_t)stats->moved, "full_sweeps",
         (json_int_t)stats->full_sweeps, "missed", (json_int_t)stats->missed, "older",
         (json_int_t)stats->older, "rewinds", (json_int_t)stats->rewinds, "evictions",
-        (json_int_t)stats->evictions);
+        (json_int_t)stats->evictions, "rights_missing", rights_missing(watch->rights));
 }

@@ -42,6 +42,7 @@ def test_least_rights_suffice(consul, tmp_path, zone_file):
     primary.stop()
     until(standby.is_primary)
     text = standby.process.text() + primary.process.text()
+    assert "acl:" not in text and standby.status()["view"]["rights_missing"] is None
     assert not re.search(r"\b403\b|Permission denied", text), "a right is missing in contrib/consul/policy.hcl"
 
 
@@ -87,3 +88,25 @@ def test_missing_token_file_is_said(consul, tmp_path):
     consul.token_file.unlink()
     daemon = start(tmp_path, consul, wait=False)
     daemon.wait_logged(str(consul.token_file))
+
+
+READS = {"node_prefix": 'service_prefix "" { policy = "read" }\nagent_prefix "" { policy = "read" }',
+         "service_prefix": 'node_prefix "" { policy = "read" }\nagent_prefix "" { policy = "read" }'}
+
+
+@pytest.mark.parametrize("lacking", READS)
+def test_a_missing_right_is_named_at_the_start(consul, tmp_path, lacking):
+    set_rules(consul, READS[lacking])
+    daemon = start(tmp_path, consul, wait=False)
+    daemon.wait_logged(f'acl: token cannot read {lacking} ""')
+    assert f'token cannot read {lacking} ""' in daemon.status()["view"]["rights_missing"]
+    assert f'token cannot read {lacking} ""' in daemon.command("status", check=True).stdout
+    set_rules(consul, POLICY)
+    daemon.wait_addresses("web.service.consul", ["10.0.0.1"], timeout=40)
+    daemon.wait_logged("acl: the token can read nodes and services now", timeout=30)
+    assert daemon.status()["view"]["rights_missing"] is None
+
+
+def test_an_unknown_token_is_named_at_the_start(consul, tmp_path):
+    consul.token_file.write_text("6f6cd0a8-2b0e-4e2e-9b7c-111111111111")
+    start(tmp_path, consul, wait=False).wait_logged("acl: Consul does not know the token")

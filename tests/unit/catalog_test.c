@@ -435,13 +435,13 @@ static void texts(void **arg)
     assert_string_equal(
         buf_str(&out),
         "web: 5 instances, 2 passing, 1 warning, 2 critical, 3 in answers\n"
-        "10.0.0.1:80 web-1 on Node-A passing\n"
-        "10.9.0.2:81 web-2 on node-b warning\n"
-        "10.0.0.3:80 web-3 on node-c critical, out: check \"http-3 check\" is critical: "
+        "10.0.0.1:80 weight 1 web-1 on Node-A passing\n"
+        "10.9.0.2:81 weight 2 web-2 on node-b warning\n"
+        "10.0.0.3:80 weight 1 web-3 on node-c critical, out: check \"http-3 check\" is critical: "
         "connection refused\n"
-        "10.0.0.9:80 web-9 on node-down critical, out: the node's check \"mem check\" is critical: "
+        "10.0.0.9:80 weight 1 web-9 on node-down critical, out: the node's check \"mem check\" is critical: "
         "no memory\n"
-        "[2001:db8::44]:80 web-4 on node.d passing\n");
+        "[2001:db8::44]:80 weight 1 web-4 on node.d passing\n");
     out.len = 0;
     catalog_health_text(f.catalog, NULL, "nosuch", collect, &out);
     assert_int_equal(out.len, 0);
