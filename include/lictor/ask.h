@@ -45,6 +45,7 @@ enum ask_kind {
     ASK_VIRTUAL,    /* a service's virtual address */
     ASK_DATACENTER, /* another datacenter's view */
     ASK_SERVICE,    /* one service, where only those are watched that were asked for */
+    ASK_TAGS,       /* a name with several tags, of which there are too many to have them all */
     ASK_KINDS,
 };
 

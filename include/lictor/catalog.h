@@ -14,6 +14,7 @@
  *   NAME.service, TAG.NAME.service            A, AAAA, SRV, TXT if the policy says so (or CNAME)
  *   _NAME._TAG.service, _NAME._tcp.service    the same, but for the CNAME
  *   _NAME._TAG, _NAME._tcp                    SRV (and TXT)
+ *   TAG.and.TAG.NAME.service, not.TAG...      as TAG.NAME, from when they are asked for (catalog_ask_tags)
  *   NODE.node                                 A, AAAA (or CNAME)
  *   HEX.addr.DC                               computed, in no transfer
  * Where they differ from Consul's own, on purpose: a service whose instances are all host names has a CNAME
@@ -148,6 +149,12 @@ struct catalog_ns {
     const char *address; /* IPv4 or IPv6 text, without port; NULL or "": none */
 };
 int catalog_put_ns(struct catalog *catalog, const struct catalog_ns *ns, size_t count);
+
+/* Somebody asks for tags together (`blue.and.v2.web.service.consul`, a name in lower case): puts the name
+ * into the zone and keeps it there, as one of CATALOG_COMBINATIONS_MAX. Whether it has records; take the
+ * zones then. */
+#define CATALOG_COMBINATIONS_MAX 1024
+bool catalog_ask_tags(struct catalog *catalog, const uint8_t *name);
 
 /* --- what DNS gets ------------------------------------------------------------------------------- */
 

@@ -317,18 +317,53 @@ static int make_group(struct rendering *r, const struct candidates *all, const s
 
 /* --- all sets ------------------------------------------------------------------------------------ */
 
-static void add_set(struct rendering *r, const struct candidates *all, const struct candidate *group,
-                    size_t n, unsigned forms, size_t sources, struct service *next)
+static void add_set(struct rendering *r, const struct candidates *all, const char *tag,
+                    const struct candidate *group, size_t n, unsigned forms, size_t sources,
+                    struct service *next)
 {
     struct answer_set *set = &next->sets[next->set_count++];
-    *set = (struct answer_set){.tag = xstrdup_null(group->tag),
-                               .forms = forms,
-                               .shadowed = is_shadowed(r->catalog, r->service, group->tag)};
-    int source = make_group(r, all, group, n, sources, set);
-    if (group->tag || !(forms & 1u))
+    *set = (struct answer_set){
+        .tag = xstrdup_null(tag), .forms = forms, .shadowed = is_shadowed(r->catalog, r->service, tag)};
+    int source = n > 0 ? make_group(r, all, group, n, sources, set) : -1;
+    if (tag || !(forms & 1u))
         return;
     next->last_resort = source < 0 && r->count > 0;
     next->fallback = source > 0 ? all->sources[source]->datacenter->name : NULL;
+}
+
+/* Who names the datacenter wants that one: a fallback is for names without it. */
+static void add_sets(struct rendering *r, const struct candidates *all, const char *tag,
+                     const struct candidate *group, size_t n, struct service *next)
+{
+    bool apart = r->service->datacenter->origin == 0 && r->service->policy.datacenters.count > 0;
+    add_set(r, all, tag, group, n, apart ? 1u : ALL_FORMS, all->source_count, next);
+    if (apart)
+        add_set(r, all, tag, group, n, ALL_FORMS & ~1u, 1, next);
+}
+
+/* The instances of a combination of tags; nothing if a tag of that name is registered. */
+static void add_combination(struct rendering *r, const struct candidates *all, const char *text,
+                            struct service *next)
+{
+    struct candidate *group = xcalloc(all->count + 1, sizeof(*group));
+    size_t n = 0;
+    bool registered = false;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct candidate *item = &all->items[i];
+        const struct view *view = all->sources[item->source]->view;
+        if (item->tag)
+            registered |= strcmp(item->tag, text) == 0;
+        else if (combination_matches(text, view, &view->instances[item->instance]))
+            group[n++] = *item;
+    }
+    if (!registered)
+        add_sets(r, all, text, group, n, next);
+    free(group);
+}
+
+static int compare_sets(const void *a, const void *b)
+{
+    return answer_sets_compare(a, b);
 }
 
 void answer_sets_make(struct catalog *catalog, const struct service *service, struct service *next)
@@ -346,16 +381,16 @@ void answer_sets_make(struct catalog *catalog, const struct service *service, st
             if (service->sets[i].slots[slot].piece)
                 strmap_put(r.known, service->sets[i].slots[slot].digest, DIGEST_LEN,
                            service->sets[i].slots[slot].piece);
-    /* Who names the datacenter wants that one: the fallback is for names without it. */
-    bool apart = service->datacenter->origin == 0 && service->policy.datacenters.count > 0;
-    next->sets = xcalloc(all.count * (apart ? 2 : 1) + 1, sizeof(*next->sets));
+    next->sets = xcalloc(2 * (all.count + service->combination_count) + 1, sizeof(*next->sets));
     for (size_t i = 0, n; i < all.count; i += n) {
         for (n = 1; i + n < all.count && compare_tags(all.items[i].tag, all.items[i + n].tag) == 0;)
             n++;
-        add_set(&r, &all, &all.items[i], n, apart ? 1u : ALL_FORMS, all.source_count, next);
-        if (apart)
-            add_set(&r, &all, &all.items[i], n, ALL_FORMS & ~1u, 1, next);
+        add_sets(&r, &all, all.items[i].tag, &all.items[i], n, next);
     }
+    for (size_t i = 0; i < service->combination_count; i++)
+        add_combination(&r, &all, service->combinations[i], next);
+    if (service->combination_count > 0)
+        qsort(next->sets, next->set_count, sizeof(*next->sets), compare_sets);
     next->sets = xrealloc(next->sets, (next->set_count + 1) * sizeof(*next->sets));
     free(r.members);
     strmap_free(r.known, NULL);

@@ -30,6 +30,7 @@ void service_free(void *arg)
 {
     struct service *service = arg;
     render_forget(service);
+    combinations_free(service);
     view_free(service->view);
     free(service->name);
     free(service);

@@ -132,6 +132,15 @@ static int decode_address(const uint8_t *label, struct zone_computed *out)
     return 1;
 }
 
+static int ask_for_tags(const uint8_t *lower_qname, int origin, struct zone_computed *out)
+{
+    out->ask = ASK_TAGS;
+    out->origin = (uint8_t)origin;
+    out->len = (uint16_t)name_len(lower_qname);
+    memcpy(out->data, lower_qname, out->len);
+    return ZONE_ASK;
+}
+
 int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_computed *out)
 {
     const struct computed *computed = arg;
@@ -156,6 +165,8 @@ int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_compu
         return ask_for(computed, kind, lower_qname, labels[1], labels[0], NULL, out);
     if (count >= 3 && (kind = asked_kind(labels[1])) >= 0)
         return ask_for(computed, kind, lower_qname, labels[2], labels[1], labels[0], out);
+    if (same_label(labels[0], (const uint8_t *)"\7service") && combination_is_asked(lower_qname, labels[0]))
+        return ask_for_tags(lower_qname, 0, out);
     int origin = origin_of(computed, labels[0]);
     if (origin < 0)
         return 0;
@@ -163,6 +174,8 @@ int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_compu
         return 1;
     if (count == 3 && same_label(labels[1], (const uint8_t *)"\4addr"))
         return decode_address(labels[2], out);
+    if (same_label(labels[1], (const uint8_t *)"\7service") && combination_is_asked(lower_qname, labels[1]))
+        return ask_for_tags(lower_qname, origin, out);
     out->origin = (uint8_t)origin; /* only its view knows that there is no such name */
     return 0;
 }

@@ -36,6 +36,8 @@ struct service {
     const char *fallback;         /* the datacenter whose instances answer instead, or NULL */
     struct answer_set *sets;      /* by tag, the one without a tag first */
     size_t set_count;
+    char **combinations; /* of tags, which were asked for: combination.c */
+    size_t combination_count;
 };
 
 struct node {
@@ -94,6 +96,7 @@ struct catalog {
     struct zone_out zones[CATALOG_ZONES_MAX];
     size_t zone_count;         /* 0 while the local datacenter is unknown */
     struct strmap *distances;  /* of nodes: coordinates.c; NULL: not known */
+    size_t combination_count;  /* of all services; those of services that went count on */
     struct computed *computed; /* every one ever given to a zone: versions may still use them */
     struct catalog_stats stats;
     struct view_faults faults;
@@ -108,6 +111,8 @@ void output_stop(struct catalog *catalog);
 void output_put(struct catalog *catalog, struct zone_out *out, const uint8_t *owner, uint16_t type,
                 struct piece *piece);
 struct zone_edit *output_edit(struct zone_out *out);
+/* Does the name own records, the edit's included? */
+bool output_has(const struct zone_out *out, const uint8_t *name);
 /* Between the two only orders of records change: no new serial, no edits to count. */
 struct quiet {
     bool changed[CATALOG_ZONES_MAX];
@@ -149,6 +154,12 @@ void fallback_changed(struct catalog *catalog, const struct datacenter *datacent
 void fallback_reconcile(struct catalog *catalog);
 /* Does a service without instances stay, for those of another datacenter? */
 bool fallback_keeps(const struct catalog *catalog, const struct service *service);
+
+/* --- combination.c ------------------------------------------------------------------------------- */
+
+/* Worker threads: do the labels before `service` join tags? */
+bool combination_is_asked(const uint8_t *qname, const uint8_t *service_label);
+void combinations_free(struct service *service);
 
 /* --- coordinates.c ------------------------------------------------------------------------------- */
 

@@ -86,6 +86,15 @@ void output_put(struct catalog *catalog, struct zone_out *out, const uint8_t *ow
         log_error("catalog: %s", err.text);
 }
 
+bool output_has(const struct zone_out *out, const uint8_t *name)
+{
+    static const uint16_t types[] = {DNS_A, DNS_AAAA, DNS_CNAME, DNS_SRV, DNS_TXT};
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (out->edit ? zone_edit_get(out->edit, name, types[i]) : zone_get(out->zone, name, types[i]))
+            return true;
+    return false;
+}
+
 void quiet_begin(const struct catalog *catalog, struct quiet *quiet)
 {
     quiet->edits = catalog->stats.edits;

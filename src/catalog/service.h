@@ -81,6 +81,11 @@ struct piece *piece_at(const struct answer_set *set, size_t slot, enum owner_kin
 void edit_set(struct catalog *catalog, const struct service *service, const struct answer_set *before,
               const struct answer_set *now);
 
+/* --- combination.c: several tags in one name ----------------------------------------------------- */
+
+/* Is this the instance that `blue.and.not.v1` (folded) means? */
+bool combination_matches(const char *text, const struct view *view, const struct view_instance *instance);
+
 /* --- fallback.c: instances of other datacenters -------------------------------------------------- */
 
 /* The service of the same name in the i-th of the datacenters that its policy names, or NULL. */

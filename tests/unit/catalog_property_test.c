@@ -9,10 +9,15 @@
 #define DATACENTERS 3
 #define STEPS       150
 #define POLICIES    4
+#define ASKED       5
 
 static const char *const service_names[SERVICES] = {"web",    "a.web", "b.a.web", "_web",
                                                     "web._x", "api",   "x",       "Api.x"};
 static const char *const datacenter_names[DATACENTERS] = {NULL, "dc2", "dc3"};
+
+static const char *const asked_names[ASKED] = {
+    "t.and.a.web.service.consul", "not.t.web.service.consul", "a.and.not.t.x.service.dc1.consul",
+    "x.b.a.and.t.api.service.dc2.consul", "t.and.a.a.web.service.consul"};
 
 /* The last of everything. */
 struct world {
@@ -21,6 +26,7 @@ struct world {
     struct config_service policies[POLICIES];
     struct config_ttl_rule rules[2];
     char *bodies[DATACENTERS][SERVICES], *nodes[DATACENTERS], *coordinates;
+    bool asked[ASKED]; /* ever */
     struct catalog_ns ns[3];
     size_t ns_count;
 };
@@ -151,6 +157,15 @@ static void give_coordinates(struct catalog *catalog, const struct world *w)
         check_err(catalog_put_coordinates(catalog, "n1", w->coordinates, strlen(w->coordinates), &err), &err);
 }
 
+/* Names come into the zone when they are asked for, once their tags are known. */
+static void give_asked(struct catalog *catalog, const struct world *w)
+{
+    uint8_t name[NAME_MAX_WIRE];
+    for (size_t i = 0; i < ASKED; i++)
+        if (w->asked[i] && name_from_text(asked_names[i], NULL, name, NULL) > 0)
+            catalog_ask_tags(catalog, name);
+}
+
 static void replace(char **text, char *with)
 {
     free(*text);
@@ -199,6 +214,10 @@ static void step(struct world *w, struct catalog *catalog)
         break;
     case 7:
         catalog_redraw(catalog, &w->rng);
+        break;
+    case 8:
+        w->asked[rng_below(&w->rng, ASKED)] = true;
+        give_asked(catalog, w);
         break;
     }
 }
@@ -266,6 +285,8 @@ static void compare_zones(const struct zone *have, const struct zone *afresh, ui
 static void compare_catalogs(struct fixture *f, struct world *w, uint64_t seed, int at)
 {
     struct fixture afresh = {.catalog = build_afresh(w, &f->state)};
+    give_asked(f->catalog, w); /* a service that went took them with it */
+    give_asked(afresh.catalog, w);
     take(f);
     take(&afresh);
     for (size_t i = 0; i < afresh.count; i++)

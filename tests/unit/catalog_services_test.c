@@ -1,6 +1,8 @@
 /* How services are answered: every form of their names, and what is configured of single ones. */
 #include "catalog_kit.h"
 
+#include "lictor/ask.h"
+
 static uint32_t ttl_at(const struct zone *zone, const char *owner, uint16_t type)
 {
     uint8_t name[NAME_MAX_WIRE];
@@ -111,6 +113,109 @@ static void dots(void **arg)
     PUT(&f, "_y", {"n3", "10.0.0.3", "a", .port = 1, .tags = "_x"});
     take(&f);
     CHECK(f.zones[0], {"_x._y.service.consul", DNS_A, "10.0.0.1"}, {"_y.service.consul", DNS_A, "10.0.0.3"});
+    stop(&f);
+}
+
+static bool ask_tags(struct fixture *f, const char *text)
+{
+    uint8_t name[NAME_MAX_WIRE];
+    name_from_text(text, NULL, name, NULL);
+    bool has = catalog_ask_tags(f->catalog, name);
+    take(f);
+    return has;
+}
+
+/* What a worker does with a name that is not in the zone. */
+static int missed(struct fixture *f, const char *text)
+{
+    uint8_t name[NAME_MAX_WIRE];
+    struct zone_computed out = {0};
+    name_from_text(text, NULL, name, NULL);
+    int result = zone_miss(f->zones[0], name, &out);
+    if (result == ZONE_ASK && (out.ask != ASK_TAGS || !name_equal(out.data, name)))
+        return -1;
+    return result;
+}
+
+static void tags_together(void **arg)
+{
+    (void)arg;
+    struct fixture f;
+    setup_config(&f);
+    start(&f);
+    PUT(&f, "web", {"n1", "10.0.0.1", "a", .port = 1, .tags = "Blue,v1.2"},
+        {"n2", "10.0.0.2", "b", .port = 2, .tags = "blue,canary"},
+        {"n3", "10.0.0.3", "c", .port = 3, .tags = "green,v1.2,x.and.y"},
+        {"n4", "10.0.0.4", "d", .port = 4, .tags = "blue,v1.2", .status = "critical"});
+    PUT(&f, "y.web", {"n5", "10.0.0.5", "a", .port = 5, .tags = "t,u"});
+    take(&f);
+    static const struct {
+        const char *name;
+        int missed;
+    } asked[] = {
+        {"blue.and.v1.2.web.service.consul", ZONE_ASK},
+        {"not.blue.web.service.dc1.consul", ZONE_ASK},
+        {"and.blue.web.service.consul", 0},
+        {"blue.and.web.service.consul", 0},
+        {"not.web.service.consul", 0},
+        {"a.and.b.web.service.dc9.consul", 0},
+        {"a.and.b.web.node.consul", 0},
+    };
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+        if (missed(&f, asked[i].name) != asked[i].missed)
+            fail_msg("%s", asked[i].name);
+
+    uint64_t names = zone_names(f.zones[0]);
+    assert_true(ask_tags(&f, "blue.and.v1.2.web.service.consul"));
+    assert_true(ask_tags(&f, "not.canary.web.service.dc1.consul"));
+    assert_true(ask_tags(&f, "v1.2.and.not.blue.and.not.nosuch.web.service.consul"));
+    assert_true(ask_tags(&f, "t.and.u.y.web.service.consul"));
+    assert_false(ask_tags(&f, "blue.and.nosuch.web.service.consul"));
+    assert_false(ask_tags(&f, "blue.and.green.web.service.consul")); /* known tags, no such instance */
+    assert_false(ask_tags(&f, "blue.and.v1.2.db.service.consul"));
+    assert_false(ask_tags(&f, "blue.and.y.web.service.consul")); /* no term is left before y.web */
+    CHECK(f.zones[0], {"blue.and.v1.2.web.service.consul", DNS_A, "10.0.0.1"},
+          {"blue.and.v1.2.web.service.dc1.consul", DNS_SRV, "1 1 1 n1.node.dc1.consul."},
+          {"not.canary.web.service.consul", DNS_A, "10.0.0.1, 10.0.0.3"},
+          {"v1.2.and.not.blue.and.not.nosuch.web.service.consul", DNS_A, "10.0.0.3"},
+          {"t.and.u.y.web.service.consul", DNS_A, "10.0.0.5"},
+          {"x.and.y.web.service.consul", DNS_A, "10.0.0.3"} /* a tag of that name */);
+    check_legal(f.zones[0]);
+
+    /* Kept from then on: what changes shows without being asked again. */
+    PUT(&f, "web", {"n1", "10.0.0.1", "a", .port = 1, .tags = "blue"},
+        {"n2", "10.0.0.2", "b", .port = 2, .tags = "v1.2,green,BLUE"});
+    take(&f);
+    CHECK(f.zones[0], {"blue.and.v1.2.web.service.consul", DNS_A, "10.0.0.2"},
+          {"blue.and.green.web.service.consul", DNS_A, "10.0.0.2"},
+          {"v1.2.and.not.blue.and.not.nosuch.web.service.consul", DNS_A, "-"},
+          {"not.canary.web.service.consul", DNS_A, "10.0.0.1, 10.0.0.2"});
+    catalog_configure(f.catalog, &f.config);
+    take(&f);
+    CHECK(f.zones[0], {"blue.and.green.web.service.consul", DNS_A, "10.0.0.2"});
+
+    /* Bounded: when there are too many, those that are still asked for come back. */
+    for (int i = 0; i < 40; i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "not.%d.web.service.consul", i);
+        assert_true(ask_tags(&f, text));
+    }
+    assert_true(zone_names(f.zones[0]) <= names + 2 * 32);
+    CHECK(f.zones[0], {"blue.and.green.web.service.consul", DNS_A, "-"});
+    char name[16], text[64];
+    for (int i = 0; i < CATALOG_COMBINATIONS_MAX + 10; i++) { /* one each of many services */
+        snprintf(name, sizeof(name), "s%d", i);
+        snprintf(text, sizeof(text), "not.t.s%d.service.consul", i);
+        PUT(&f, name, {"n1", "10.0.0.1", "a", .port = 1});
+        assert_true(ask_tags(&f, text));
+    }
+    CHECK(f.zones[0], {"not.t.s1.service.consul", DNS_A, "-"});
+    assert_true(ask_tags(&f, "not.t.s1.service.consul"));
+    assert_true(ask_tags(&f, "blue.and.green.web.service.consul"));
+    catalog_remove_service(f.catalog, NULL, "web");
+    take(&f);
+    assert_false(exists(f.zones[0], "web.service.consul") && !exists(f.zones[0], "y.web.service.consul"));
+    assert_false(exists(f.zones[0], "green.web.service.consul"));
     stop(&f);
 }
 
@@ -412,10 +517,9 @@ static void fallback(void **arg)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(short_form),  cmocka_unit_test(dots),
-        cmocka_unit_test(last_resort), cmocka_unit_test(orders),
-        cmocka_unit_test(metadata),    cmocka_unit_test(srv_duplicates),
-        cmocka_unit_test(fallback),    cmocka_unit_test(only_passing_of_one),
+        cmocka_unit_test(tags_together),  cmocka_unit_test(short_form), cmocka_unit_test(dots),
+        cmocka_unit_test(last_resort),    cmocka_unit_test(orders),     cmocka_unit_test(metadata),
+        cmocka_unit_test(srv_duplicates), cmocka_unit_test(fallback),   cmocka_unit_test(only_passing_of_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
