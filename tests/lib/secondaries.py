@@ -11,7 +11,9 @@ KEY = ("xfr.example.", "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=")  # base64
 
 
 class Secondary:
-    """zones: names. primaries: ports on 127.0.0.1. config() writes the configuration and returns the command that runs in the foreground."""
+    """zones: names. primaries: (host, port) each. command() writes the configuration and returns what runs in the foreground.
+
+    With more than one primary each needs an address of its own: secondaries tell by it whom a NOTIFY is from."""
 
     name = None
 
@@ -64,10 +66,10 @@ class Nsd(Secondary):
 zone:
     name: "{zone}"
     zonefile: "{zone}.zone"
-    allow-notify: 127.0.0.1 NOKEY
-    allow-notify: 127.0.0.1 {KEY[0]}
+    allow-notify: 127.0.0.0/8 NOKEY
+    allow-notify: 127.0.0.0/8 {KEY[0]}
     provide-xfr: 127.0.0.1 NOKEY
-""" + "".join(f"    request-xfr: 127.0.0.1@{port} {KEY[0]}\n" for port in self.primaries) for zone in self.zones)
+""" + "".join(f"    request-xfr: {host}@{port} {KEY[0]}\n" for host, port in self.primaries) for zone in self.zones)
         conf = self.write("nsd.conf", f"""
 server:
     ip-address: 127.0.0.1@{self.port}
@@ -95,7 +97,7 @@ class Knot(Secondary):
     name = "knot"
 
     def command(self):
-        remotes = [f"p{port}" for port in self.primaries]
+        remotes = [f"p{port}" for _, port in self.primaries]
         conf = self.write("knot.conf", f"""
 server:
     listen: 127.0.0.1@{self.port}
@@ -113,13 +115,13 @@ key:
     algorithm: hmac-sha256
     secret: {KEY[1]}
 remote:
-""" + "".join(f"  - id: p{port}\n    address: 127.0.0.1@{port}\n    key: {KEY[0]}\n" for port in self.primaries) + f"""
+""" + "".join(f"  - id: p{port}\n    address: {host}@{port}\n    key: {KEY[0]}\n" for host, port in self.primaries) + f"""
 acl:
   - id: notify
-    address: 127.0.0.1
+    address: 127.0.0.0/8
     action: notify
   - id: signed-notify
-    address: 127.0.0.1
+    address: 127.0.0.0/8
     key: {KEY[0]}
     action: notify
   - id: transfer
@@ -140,7 +142,7 @@ class Bind(Secondary):
     name = "bind"
 
     def command(self):
-        primaries = " ".join(f"127.0.0.1 port {port} key {KEY[0]};" for port in self.primaries)
+        primaries = " ".join(f"{host} port {port} key {KEY[0]};" for host, port in self.primaries)
         conf = self.write("named.conf", f"""
 options {{
     directory "{self.dir}";
@@ -155,7 +157,7 @@ options {{
 }};
 controls {{ }};
 key "{KEY[0]}" {{ algorithm hmac-sha256; secret "{KEY[1]}"; }};
-""" + "".join(f'zone "{zone}" {{ type secondary; file "{zone}.zone"; primaries {{ {primaries} }}; allow-notify {{ 127.0.0.1; key {KEY[0]}; }}; }};\n'
+""" + "".join(f'zone "{zone}" {{ type secondary; file "{zone}.zone"; primaries {{ {primaries} }}; allow-notify {{ 127.0.0.0/8; key {KEY[0]}; }}; }};\n'
               for zone in self.zones))
         return ["/usr/sbin/named", "-g", "-n", "1", "-u", "root", "-c", conf]
 

@@ -1,11 +1,23 @@
 """Zones to real secondaries: NSD, Knot and BIND 9 by AXFR, IXFR and NOTIFY, with TSIG."""
 
 import json
+import socket
+import struct
+import time
+from unittest import mock
 
+import dns.message
+import dns.name
+import dns.opcode
+import dns.query
+import dns.rcode
+import dns.tsig
+import dns.zone
 import pytest
 
 from conftest import ZONE
 from lib import secondaries
+from lib.dnsq import EDE_NOT_AUTHORITATIVE, EDE_PROHIBITED
 from lib.lictord import Lictord, primary_of
 from lib.secondaries import KEY
 from lib.wait import free_port, until
@@ -49,6 +61,25 @@ def transfers(daemon, type, result="sent"):
     return daemon.metrics()[f'lictor_transfers_total{{type="{type}",result="{result}"}}']
 
 
+BADSIG, BADKEY, BADTIME = 16, 17, 18
+KEYRING = {dns.name.from_text(KEY[0]): dns.tsig.Key(KEY[0], KEY[1], "hmac-sha256.")}
+
+
+def signed_query(name, type, keyring=KEYRING, key=KEY[0], **options):
+    query = dns.message.make_query(name, type, use_edns=0, **options)
+    query.use_tsig(keyring, key)
+    return query
+
+
+def transfer_refusal(daemon, zone, type="AXFR"):
+    """The reply to a signed request that is refused."""
+    return dns.query.tcp(signed_query(zone, type), daemon.host, port=daemon.port, timeout=5)
+
+
+def serial_of(daemon, zone):
+    return int(daemon.ask(zone, "SOA").records("SOA")[0].split()[2])
+
+
 def told(daemon, zone="example.org"):
     """What the secondaries of a zone acknowledged, by address."""
     for entry in json.loads(daemon.command("zones", "--json", check=True).stdout):
@@ -61,7 +92,7 @@ def test_nsd_knot_and_bind_follow(tmp_path):
     source = Source(tmp_path / "zone")
     ports = [free_port() for _ in secondaries.ALL]
     daemon = Lictord(tmp_path, zones={}, extra=KEY_BLOCK + zone_block("example.org", source.paths[0], ports))
-    fleet = [kind(tmp_path, ["example.org"], [daemon.port], port, wait=False) for kind, port in zip(secondaries.ALL, ports)]
+    fleet = [kind(tmp_path, ["example.org"], [daemon.dns], port, wait=False) for kind, port in zip(secondaries.ALL, ports)]
     for server in fleet:
         server.wait_serial("example.org", source.serial)
     assert transfers(daemon, "axfr") + transfers(daemon, "ixfr_whole_zone") >= 3
@@ -78,3 +109,238 @@ def test_nsd_knot_and_bind_follow(tmp_path):
     assert set(told(daemon)) == {f"127.0.0.1:{port}" for port in ports}
     contents = [server.zone("example.org") for server in fleet]
     assert contents[0] == contents[1] == contents[2]
+
+
+def test_a_pair_and_its_secondaries_through_a_takeover(web, tmp_path):
+    """One secondary of each kind for a zone from files and for the catalog's zone; then the primary dies."""
+    ports = {kind: free_port() for kind in secondaries.ALL}
+    sources = Source(tmp_path / "zone1", tmp_path / "zone2")
+    services = {"transfer": [f"key:{KEY[0]}"], "notify": [f"127.0.0.1:{port}" for port in ports.values()]}
+    pair = [Lictord(tmp_path, web, node=f"ns{n}", services=services, election={}, zones={}, wait=False, host=f"127.0.0.{n}",
+                    extra=KEY_BLOCK + zone_block("example.org", sources.paths[n - 1], ports.values())) for n in (1, 2)]
+    for daemon in pair:
+        daemon.wait_ready()
+    primary, (standby,) = primary_of(pair)
+    standby.wait_addresses("web.service.consul", ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+    fleet = [kind(tmp_path, ["example.org", "consul"], [d.dns for d in pair], port, wait=False) for kind, port in ports.items()]
+    for server in fleet:
+        server.wait_serial("example.org", sources.serial)
+        server.wait_serial("consul")
+        server.wait_addresses("web.service.consul", ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+
+    refused = standby.ask("consul", "AXFR", tcp=True)
+    assert refused.rcode == "REFUSED" and refused.ede_codes() == [EDE_PROHIBITED], "it is not even signed"
+    signed = transfer_refusal(standby, "consul")
+    assert signed.rcode() == dns.rcode.REFUSED and any(EDE_NOT_AUTHORITATIVE == int(o.code) and primary.node in o.text for o in signed.options)
+    assert serial_of(standby, "consul") <= serial_of(primary, "consul"), "it shows where the primary's block begins"
+
+    # A health flip: in answers at once, at every secondary soon after, by differences.
+    before = transfers(primary, "ixfr")
+    flipped = time.monotonic()
+    web.set_check("web-3", "critical")
+    for server in fleet:
+        server.wait_addresses("web.service.consul", ["10.0.0.1", "10.0.0.2"])
+    took = time.monotonic() - flipped
+    assert transfers(primary, "ixfr") >= before + len(fleet)
+    print(f"a flip reached all secondaries after {took * 1000:.0f} ms")
+    assert took < 5, "1.5 s on a quiet machine"
+
+    serials = [server.serial("consul") for server in fleet]
+    primary.kill()
+    until(standby.is_primary, what="the standby takes over")
+    sources.change("after IN A 192.0.2.77")
+    standby.command("reload", check=True)
+    for server in fleet:
+        server.wait_serial("example.org", sources.serial)
+        assert server.ask("after.example.org").addresses() == ["192.0.2.77"]
+    assert transfers(standby, "ixfr") >= len(fleet), "the new primary knows what changed since the version before"
+    web.set_check("web-2", "critical")
+    for server, serial in zip(fleet, serials):
+        server.wait_addresses("web.service.consul", ["10.0.0.1"])
+        assert server.serial("consul") > serial + 1000, "a new primary's serials begin above the block before"
+    assert transfers(standby, "ixfr_whole_zone") >= len(fleet), "its history of the catalog's zone begins anew"
+    until(lambda: all(s["state"] == "acknowledged" for s in told(standby).values()), what=lambda: told(standby))
+
+
+# --- misuse -------------------------------------------------------------------------------------------------
+
+BIG = CONTENT + "".join(f"big{n} IN TXT {' '.join(['x' * 250] * 8)}\n" for n in range(4000))  # 8 MB
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """One lictord with a small and a big zone, by address and by key."""
+    base = tmp_path_factory.mktemp("single")
+    source = Source(base / "zone")
+    (base / "big").write_text(BIG)
+    extra = KEY_BLOCK + f"""
+key "other.example." {{ secret = "b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVyMTI=" }}
+zone "example.org" {{ file = "{source.paths[0]}" transfer = {{"key:{KEY[0]}"}} }}
+zone "open.test" {{ file = "{source.paths[0]}.open" transfer = {{"127.0.0.1"}} }}
+zone "closed.test" {{ file = "{source.paths[0]}.open" }}
+zone "big.test" {{ file = "{base}/big.test" transfer = {{"127.0.0.1"}} }}
+"""
+    (base / "zone.open").write_text("$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n")
+    (base / "big.test").write_text(BIG.replace("$ORIGIN example.org.", "$ORIGIN big.test."))
+    return Lictord(base, zones={}, workers=1, extra=extra)
+
+
+def tcp(daemon, message, timeout=5):
+    return dns.query.tcp(message, daemon.host, port=daemon.port, timeout=timeout, ignore_trailing=False)
+
+
+def axfr(daemon, zone, **options):
+    return list(dns.query.xfr(daemon.host, zone, port=daemon.port, relativize=False, lifetime=20, **options))
+
+
+def test_who_may_transfer(single):
+    assert len(axfr(single, "open.test")) == 1
+    assert axfr(single, "example.org", keyring=KEYRING, keyname=KEY[0], keyalgorithm="hmac-sha256.")
+    for zone, query, rcode in (
+            ("example.org", dns.message.make_query("example.org", "AXFR", use_edns=0), "REFUSED"),  # neither key nor address
+            ("closed.test", dns.message.make_query("closed.test", "AXFR", use_edns=0), "REFUSED"),
+            ("nowhere.test", dns.message.make_query("nowhere.test", "AXFR", use_edns=0), "NOTAUTH"),
+            ("www.open.test", dns.message.make_query("www.open.test", "AXFR", use_edns=0), "NOTAUTH"),
+            ("lictor", dns.message.make_query("lictor", "AXFR", use_edns=0), "NOTAUTH")):
+        reply = tcp(single, query)
+        assert dns.rcode.to_text(reply.rcode()) == rcode, zone
+        assert reply.options and not reply.answer, zone
+    other = {dns.name.from_text("other.example."): dns.tsig.Key("other.example.", "b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVyMTI=", "hmac-sha256.")}
+    reply = tcp(single, signed_query("example.org", "AXFR", other, "other.example."))
+    assert reply.rcode() == dns.rcode.REFUSED and reply.had_tsig, "a key that signs rightly, but is not in `transfer`"
+    assert transfers(single, "axfr", "refused") >= 3
+
+
+def raw(daemon, wire):
+    """Sends octets over UDP and returns those that come back."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(3)
+        s.sendto(wire, daemon.dns)
+        return s.recv(65535)
+
+
+def tsig_error(wire, algorithm="hmac-sha256."):
+    """(rcode, TSIG error, is there a MAC) of a reply that dnspython would refuse to read."""
+    name = dns.name.from_text(algorithm).to_wire()
+    at = wire.rindex(name) + len(name) + 8
+    mac, = struct.unpack_from("!H", wire, at)
+    error, = struct.unpack_from("!H", wire, at + 4 + mac)
+    return dns.rcode.to_text(wire[3] & 15), error, mac > 0
+
+
+def test_signatures_of_ordinary_queries(single):
+    query = signed_query("www.example.org", "A")
+    reply = dns.query.udp(query, single.host, port=single.port, timeout=3)
+    assert reply.had_tsig and reply.answer, "a signed question gets a signed answer, which dnspython has checked"
+    wrong = {dns.name.from_text(KEY[0]): dns.tsig.Key(KEY[0], "d3Jvbmd3cm9uZ3dyb25nd3Jvbmd3cm9uZ3dyb25nMTI=", "hmac-sha256.")}
+    assert tsig_error(raw(single, signed_query("www.example.org", "A", wrong).to_wire())) == ("NOTAUTH", BADSIG, False)
+    unknown = {dns.name.from_text("nobody."): dns.tsig.Key("nobody.", KEY[1], "hmac-sha256.")}
+    assert tsig_error(raw(single, signed_query("www.example.org", "A", unknown, "nobody.").to_wire())) == ("NOTAUTH", BADKEY, False)
+    algorithm = {dns.name.from_text(KEY[0]): dns.tsig.Key(KEY[0], KEY[1], "hmac-sha512.")}
+    assert tsig_error(raw(single, signed_query("www.example.org", "A", algorithm).to_wire()), "hmac-sha512.") == ("NOTAUTH", BADKEY, False)
+    late = signed_query("www.example.org", "A")
+    with mock.patch("time.time", return_value=time.time() - 1000):
+        wire = late.to_wire()
+    assert tsig_error(raw(single, wire)) == ("NOTAUTH", BADTIME, True), "signed, so that the client learns our time"
+    whole = signed_query("www.example.org", "A").to_wire()
+    cut = whole[:-3] if whole[-2:] != b"\0\0" else whole[:-1]
+    assert dns.message.from_wire(raw(single, cut), keyring=False, ignore_trailing=True).rcode() == dns.rcode.FORMERR
+    assert single.metrics()['lictor_refused_total{reason="tsig"}'] >= 4
+    assert single.ask("www.example.org").addresses() == ["192.0.2.80"]
+
+
+def ixfr_wire(zone, authority, count=1, type=251):
+    header = struct.pack("!HHHHHH", 77, 0, 1, 0, count, 0)
+    return header + dns.name.from_text(zone).to_wire() + struct.pack("!HH", type, 1) + authority
+
+
+def test_malformed_requests(single):
+    name = dns.name.from_text("open.test").to_wire()
+    soa = b"\0\0" + struct.pack("!IIIII", 0, 1, 2, 3, 4)
+
+    def record(rdata, owner=name, type=6, klass=1, length=None):
+        return owner + struct.pack("!HHIH", type, klass, 0, len(rdata) if length is None else length) + rdata
+
+    assert raw(single, ixfr_wire("open.test", record(soa)))[3] & 15 == 0, "the right one is understood"
+    for what, wire in {
+            "no SOA": ixfr_wire("open.test", b"", 0),
+            "two": ixfr_wire("open.test", record(soa) * 2, 2),
+            "short": ixfr_wire("open.test", record(soa[:-1])),
+            "overlong": ixfr_wire("open.test", record(soa + b"\0")),
+            "a long tail": ixfr_wire("open.test", record(soa + b"x" * 3000)),
+            "endless names": ixfr_wire("open.test", record((b"\x3f" + b"a" * 63) * 5 + soa)),
+            "length beyond the message": ixfr_wire("open.test", record(soa, length=500)),
+            "another owner": ixfr_wire("open.test", record(soa, owner=b"\3www" + name)),
+            "another type": ixfr_wire("open.test", record(soa, type=16)),
+            "another class": ixfr_wire("open.test", record(soa, klass=3)),
+            "a pointer loop": ixfr_wire("open.test", record(b"\xc0\x30\xc0\x30" + soa[2:])),
+            "AXFR over UDP": ixfr_wire("open.test", b"", 0, type=252)}.items():
+        reply = raw(single, wire)
+        assert reply[3] & 15 == 1, f"{what}: {reply.hex()}"
+    with socket.create_connection(single.dns, timeout=3) as s:  # an AXFR with a record in its authority section
+        wire = ixfr_wire("open.test", record(soa), type=252)
+        s.sendall(struct.pack("!H", len(wire)) + wire)
+        assert s.recv(4096)[5] & 15 == 1
+    chaos = dns.message.make_query("open.test", "AXFR", rdclass="CH")
+    assert tcp(single, chaos).rcode() == dns.rcode.REFUSED
+    notify = dns.message.make_query("open.test", "SOA")
+    notify.set_opcode(dns.opcode.NOTIFY)
+    assert tcp(single, notify).rcode() == dns.rcode.REFUSED, "it is nobody's secondary"
+
+
+def open_transfer(daemon, zone):
+    """A connection on which an AXFR was asked for and nothing is read."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(10)
+    s.connect(daemon.dns)
+    wire = dns.message.make_query(zone, "AXFR").to_wire()
+    s.sendall(struct.pack("!H", len(wire)) + wire)
+    return s
+
+
+def running(daemon):
+    return daemon.metrics()["lictor_transfers_running"]
+
+
+def first_rcode(s):
+    data = b""
+    while len(data) < 6:
+        data += s.recv(6 - len(data))
+    return data[5] & 15
+
+
+def test_slow_readers_and_too_many(single):
+    """Clients that do not read hold a place each, and keep nobody else from being answered; beyond the bound there is SERVFAIL."""
+    slow = [open_transfer(single, "big.test") for _ in range(100)]
+    until(lambda: running(single) == 100, what=lambda: f"{running(single)} transfers")
+    took = max(single.ask("www.example.org").took for _ in range(50))
+    assert took < 0.5, f"an answer took {took} s beside 100 slow readers"
+    more = [open_transfer(single, "big.test") for _ in range(850)]
+    assert {first_rcode(s) for s in more[:-1:50]} == {2}
+    assert len(axfr(single, "open.test")) == 1, "what fits into one message needs no place"
+    assert running(single) == 100
+    for s in more + slow:
+        s.close()
+    until(lambda: running(single) == 0, what=lambda: f"{running(single)} transfers after all clients have gone")
+    assert transfers(single, "axfr", "aborted") >= 100 and transfers(single, "axfr", "busy") >= 850
+    whole = dns.zone.from_xfr(iter(axfr(single, "big.test")), relativize=False)
+    assert len(whole.nodes) > 4000
+
+
+def test_key_and_zone_removed_in_the_middle(tmp_path):
+    """A transfer goes on by what it began with, although a reload takes the key, the right and the zone away."""
+    (tmp_path / "zone").write_text(BIG.replace("$ORIGIN example.org.", "$ORIGIN big.test."))
+    block = KEY_BLOCK + f'zone "big.test" {{ file = "{tmp_path}/zone" transfer = {{"key:{KEY[0]}"}} }}\n'
+    daemon = Lictord(tmp_path, zones={}, extra=block)
+    messages = dns.query.xfr(daemon.host, "big.test", port=daemon.port, relativize=False, lifetime=30, keyring=KEYRING, keyname=KEY[0],
+                             keyalgorithm="hmac-sha256.")
+    first = next(messages)
+    daemon.extra = ""
+    daemon.write_config()
+    daemon.command("reload", check=True)
+    assert daemon.ask("big.test", "SOA").rcode == "REFUSED", "the zone is gone"
+    assert running(daemon) == 1
+    rest = list(messages)
+    assert sum(len(m.answer) for m in [first] + rest) > 4000 and len(rest) > 100
+    until(lambda: running(daemon) == 0, what="the end of the transfer")
