@@ -3,6 +3,7 @@
  * input chooses transport and rights. */
 #include "../unit/zone_text.h"
 
+#include "lictor/overlay.h"
 #include "lictor/rng.h"
 
 #include <assert.h>
@@ -17,6 +18,12 @@ static struct zone_state states[4] = {
 static int computed(const void *arg, const uint8_t *name, struct zone_computed *out)
 {
     (void)arg;
+    if (name[0] == 1 && name[1] >= 'p') { /* needs Consul first: a name of one or two labels is known */
+        out->ask = ASK_QUERY;
+        out->len = (uint16_t)name_len(name);
+        memcpy(out->data, name, out->len);
+        return ZONE_ASK;
+    }
     if (name[0] != 8)
         return 0;
     *out = (struct zone_computed){
@@ -54,6 +61,44 @@ static void add_service(struct zone_edit *edit)
             abort();
         piece_unref(piece);
     }
+}
+
+/* `q` leads to `r`, which depends on the client's address and is not known; `s` has no data; `t` has an
+ * address. */
+static struct overlay_slot overlay;
+static struct overlay_state *overlay_state_;
+
+static void learn(const char *name, uint16_t type, const uint8_t *data, uint16_t len, bool by_address)
+{
+    static struct overlay_store *store;
+    struct ask_question question = {.kind = ASK_QUERY};
+    struct rdata rdata = {data, len, 0};
+    struct piece *piece =
+        data ? piece_new(&(struct piece_spec){.type = type, .ttl = 9, .rdata = &rdata, .count = 1}, NULL)
+             : NULL;
+    if (!store) {
+        store = overlay_store_new(&overlay);
+        overlay_state_ = overlay_state_new();
+    }
+    name_of(name, question.name);
+    question.name_len = (uint8_t)name_len(question.name);
+    overlay_put(store, &(struct overlay_spec){.question = question,
+                                              .state = overlay_state_,
+                                              .pieces = &piece,
+                                              .count = piece != NULL,
+                                              .by_address = by_address,
+                                              .scoped = true});
+    overlay_publish(store);
+    if (piece)
+        piece_unref(piece);
+}
+
+static void make_overlay(void)
+{
+    learn("q.consul.", DNS_CNAME, (const uint8_t *)"\1r\6consul", 10, false);
+    learn("r.consul.", 0, NULL, 0, true);
+    learn("s.consul.", 0, NULL, 0, false);
+    learn("t.consul.", DNS_A, (const uint8_t *)"\12\0\0\1", 4, false);
 }
 
 static struct snapshot *make_snapshot(void)
@@ -119,8 +164,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct gate gate;
     static uint8_t out[ANSWER_TCP_MAX];
     struct rng rng = {{1, size}};
-    if (!snapshot)
+    struct ask_question question;
+    struct sockaddr_storage client = {.ss_family = size & 1 ? AF_INET : AF_INET6};
+    if (!snapshot) {
         snapshot = make_snapshot();
+        make_overlay();
+    }
     if (!size)
         return 0;
     uint8_t mode = data[0];
@@ -129,7 +178,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     states[0].held = (mode & 0x0c) == 0x0c;
     states[1].stale_from = mode & 4 ? 0 : NS_NEVER;
     states[0].stale_from = mode & 8 ? 0 : NS_NEVER;
+    overlay_state_->good_until = mode & 4 ? 0 : NS_NEVER;
+    overlay_state_->dead_from = mode & 8 ? 0 : NS_NEVER;
     struct answer_env env = {.snapshot = snapshot,
+                             .question = &question,
+                             .overlay = &overlay,
+                             .client = &client,
                              .gate = &gate,
                              .rng = &rng,
                              .now = 99 * NS_PER_S,
@@ -140,6 +194,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *tail =
         out + sizeof out - room; /* ends where the array ends, so that ASan sees one octet too many */
     struct answer_result result = answer(&env, data + 1, size - 1, tail, room);
+    /* As a worker does: as long as there is another question, and then not any more. */
+    for (unsigned round = 0; result.reason == ANSWER_ASK; round++) {
+        assert(round < 8 && result.len == 0 && !result.gated);
+        assert(name_len(question.name) == question.name_len);
+        struct ask_answer asked = {(enum ask_outcome)((mode >> 4) % (ASK_REFUSED + 1)), question};
+        env.asked = &asked;
+        if (round == 4)
+            asked.outcome = ASK_REFUSED;
+        struct ask_question before = question;
+        result = answer(&env, data + 1, size - 1, tail, room);
+        assert(result.reason != ANSWER_ASK || !ask_question_equal(&before, &question));
+    }
     check(&env, data + 1, size - 1, tail, &result);
     return 0;
 }

@@ -54,6 +54,13 @@ class Reply:
     def ede_codes(self):
         return [code for code, _ in self.ede()]
 
+    def subnet(self):
+        """(address, source, scope) of a client subnet that was told back, or None."""
+        for option in self.message.options:
+            if int(option.otype) == 8:
+                return option.address, option.srclen, option.scopelen
+        return None
+
     def nsid(self):
         for option in self.message.options:
             if int(option.otype) == 3:
@@ -64,9 +71,12 @@ class Reply:
         return f"{self.rcode} aa={self.aa} tc={self.tc} ede={self.ede()}\n{self.message}"
 
 
-def ask(server, name, type="A", tcp=False, edns=True, payload=1232, timeout=2.0, nsid=False, rd=False, klass="IN", tries=1):
-    """server: (host, port). One question, one reply; no retry unless told: a lost reply is news."""
-    options = [dns.edns.GenericOption(3, b"")] if nsid else None
+def ask(server, name, type="A", tcp=False, edns=True, payload=1232, timeout=2.0, nsid=False, rd=False, klass="IN", tries=1, subnet=None):
+    """server: (host, port). One question, one reply; no retry unless told: a lost reply is news. subnet: "10.1.2.0/24" (RFC 7871)."""
+    options = [dns.edns.GenericOption(3, b"")] if nsid else []
+    if subnet:
+        address, bits = subnet.split("/")
+        options.append(dns.edns.ECSOption(address, int(bits)))
     query = dns.message.make_query(name, type, rdclass=klass, use_edns=0 if edns else -1, payload=payload if edns else None, options=options)
     if not rd:
         query.flags &= ~dns.flags.RD
