@@ -72,6 +72,9 @@ struct answer_env {
     /* What became of the question, when the same message is answered again; NULL the first time. The outcome
      * is final: this question is not asked again, but another one may be (an alias leads on). */
     const struct ask_answer *asked;
+    /* Nothing more is asked: that outcome, which is then neither ASK_PUBLISHED nor ASK_ABSENT, is that of any
+     * other question too. ANSWER_ASK cannot be the result. */
+    bool asked_last;
     bool defer;       /* give back what is signed, a transfer or NOTIFY as ANSWER_DEFERRED, without a reply */
     uint16_t reserve; /* octets of the limit that the caller will need for a TSIG record */
     const struct answer_transfer *transfer; /* NULL: transfers are refused */

@@ -397,7 +397,7 @@ static bool need_consul(struct chain *chain, const struct zone_computed *missed,
     const struct overlay_entry *entry = learned(chain, &question);
     /* Under the question without an address stands only that an address is needed. */
     const struct overlay_entry *answer = entry && !overlay_by_address(entry) ? entry : NULL;
-    bool settled = env->asked && ask_question_equal(&env->asked->question, &question);
+    bool settled = env->asked && (env->asked_last || ask_question_equal(&env->asked->question, &question));
     if (answer && env->now < atomic_load_explicit(&overlay_state(answer)->good_until, memory_order_relaxed))
         return answer_learned(chain, answer, false);
     if (settled && env->asked->outcome == ASK_ABSENT)

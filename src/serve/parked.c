@@ -137,7 +137,7 @@ static bool answer_again(struct worker *worker, struct parked *p, enum ask_outco
         return false;
     }
     asked.outcome = outcome <= ASK_ABSENT ? ASK_REFUSED : outcome;
-    asked.question = table->question;
+    env->asked_last = true;
     *result = worker_answer(worker, env, NULL, p->message, p->len, out, out_max);
     return true;
 }

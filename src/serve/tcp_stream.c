@@ -169,8 +169,10 @@ static bool answer_all(struct worker *worker, struct connection *c, const uint8_
         struct ask_answer asked;
         if (result.reason == ANSWER_ASK && !parked_tcp(worker, c, data + pos + 2, query_len, &asked)) {
             env.asked = &asked;
+            env.asked_last = true;
             result = answer_one(worker, c, &env, data + pos + 2, query_len, reply + 2);
             env.asked = NULL;
+            env.asked_last = false;
         }
         worker_count(worker, c->transport, &result, 1);
         if (worker_logs(worker))

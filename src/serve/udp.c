@@ -93,8 +93,10 @@ static void park(struct worker *worker, const struct udp_socket *socket, struct 
                    udp->in[i].msg_len, &asked))
         return;
     env->asked = &asked;
+    env->asked_last = true;
     answer_one(worker, env, i);
     env->asked = NULL;
+    env->asked_last = false;
 }
 
 /* Answers made by a right that went before they could be sent are made again without it. */

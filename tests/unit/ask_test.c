@@ -43,6 +43,7 @@ enum verb {
     SAY,   /* answered at once */
     NEED,  /* needs Consul for the name in the next two octets */
     ALIAS, /* the same; what is then known leads to the name after it */
+    AGED,  /* the same, and what was known long ago leads there if Consul fails */
 };
 
 static struct ask_question question_of(unsigned name)
@@ -60,9 +61,11 @@ struct answer_result answer(const struct answer_env *env, const uint8_t *query, 
     enum verb verb = query[DNS_HEADER_LEN];
     if (verb != SAY) {
         struct ask_question question = question_of(get16(query + DNS_HEADER_LEN + 1));
-        if (verb == ALIAS && asked && asked->outcome == ASK_PUBLISHED)
+        bool aged = verb == AGED && asked && asked->outcome > ASK_ABSENT &&
+                    (env->asked_last || ask_question_equal(&asked->question, &question));
+        if ((verb == ALIAS && asked && asked->outcome == ASK_PUBLISHED) || aged)
             question = question_of(get16(query + DNS_HEADER_LEN + 1) + 1);
-        if (!asked || !ask_question_equal(&asked->question, &question)) {
+        if (!asked || (!env->asked_last && !ask_question_equal(&asked->question, &question))) {
             *env->question = question;
             result.len = 0;
             result.reason = ANSWER_ASK;
@@ -436,6 +439,11 @@ static void alias_leads_to_another(void **state)
     run_until(1);
     done(ASK_ABSENT, 0);
     expect_udp(fd, 2, DNS_NXDOMAIN);
+    /* What leads on is no reason to ask for ever, nor to say nothing. */
+    send_udp(fd, 3, AGED, 5);
+    run_until(1);
+    done(ASK_FAILED, 0);
+    expect_udp(fd, 3, DNS_SERVFAIL);
     expect_counter(SERVER_PARKED, 0);
     close(fd);
     stop();
