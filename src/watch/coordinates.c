@@ -7,13 +7,16 @@
 
 #include <stdlib.h>
 
-#define EVERY (30 * NS_PER_S)
+/* Sooner at first: the agent's own come some seconds after its start. */
+#define EVERY_FIRST NS_PER_S
+#define EVERY       (30 * NS_PER_S)
 
 struct coordinates {
     struct watch *watch;
     struct event *timer; /* pending between rounds, while they are wanted */
     struct consul_request *request;
     char *node; /* the agent's, whose distance counts; of this round */
+    nstime every;
     unsigned failures;
     bool complained;
 };
@@ -85,7 +88,8 @@ static void coordinates_answered(void *arg, struct consul_response *response)
     job->node = coordinates->node;
     coordinates->node = NULL;
     builder_post(coordinates->watch->config.builder, run, done, job);
-    again(coordinates, EVERY);
+    again(coordinates, coordinates->every);
+    coordinates->every = 2 * coordinates->every < EVERY ? 2 * coordinates->every : EVERY;
 }
 
 /* --- whose distance ------------------------------------------------------------------------------- */
@@ -138,6 +142,7 @@ void coordinates_configure(struct watch *watch)
     }
     watch->coordinates = xcalloc(1, sizeof(*watch->coordinates));
     watch->coordinates->watch = watch;
+    watch->coordinates->every = EVERY_FIRST;
     watch->coordinates->timer = evtimer_new(watch->config.base, begin, watch->coordinates);
     again(watch->coordinates, 0);
 }
