@@ -76,6 +76,8 @@ class Context:
             answer += Counter(further)
             target = further[0].data.rstrip(".").lower()
         answer += end.answer
+        lowest = min(record.ttl for record in answer)
+        answer = Counter({record.with_ttl(lowest): count for record, count in answer.items()})
         if (answer, end.authority, end.additional, end.rcode) == (reply.answer, reply.authority, reply.additional, reply.rcode):
             return reply
         return reply.with_(answer=answer, rcode=end.rcode, authority=end.authority, additional=end.additional)

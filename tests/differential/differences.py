@@ -263,7 +263,7 @@ def alias_alone(question, reply, context):
 
 
 @difference("host names as addresses", "one ANY lookup of the target, the outer TTL on all of it, three deep; loops are repeated",
-            "the chain is followed for the type that was asked, each record with its own TTL, and ends where it meets itself",
+            "the chain is followed for the type that was asked, each record with the lowest TTL of all, and ends where it meets itself",
             "321, 1228, 4907, 10551, 14703")
 def chains(question, reply, context):
     found = links(question, reply)
