@@ -185,6 +185,19 @@ struct catalog_rrsets {
 int catalog_render_asked(struct catalog *catalog, const struct catalog_asked *what, const char *body,
                          size_t len, struct catalog_rrsets *out, struct err *err);
 
+/* --- which services are asked for ------------------------------------------------------------------ */
+
+/* With `watch = "asked"`: the names (folded; values do not matter) of all services that there are. A name
+ * that is missed in a zone and is one of these is asked for (ASK_SERVICE, the name's labels), any other does
+ * not exist. Before the first call every one is asked for. */
+struct strmap;
+void catalog_put_names(struct catalog *catalog, const struct strmap *names);
+/* This one (folded) is in the view: what the zone does not have of it does not exist. Before it is taken out
+ * of the view: false. */
+void catalog_set_watched(struct catalog *catalog, const char *service, bool watched);
+/* Calls visit for each local service that was asked for since the last call. */
+void catalog_take_used(struct catalog *catalog, void (*visit)(void *arg, const char *service), void *arg);
+
 /* --- for the operator, triggers and metrics ------------------------------------------------------ */
 
 /* All services (name NULL) or one, with instances, addresses, checks and what DNS makes of each ("in

@@ -64,6 +64,8 @@ bool piece_equal(const struct piece *a, const struct piece *b);
 /* Unequal weights: new orders are drawn by the builder for pieces that were asked since the last time. True
  * if the piece has unequal weights and was asked; the flag is cleared. Builder thread. */
 bool piece_wants_redraw(struct piece *piece);
+/* Was it given in an answer since the last call? Builder thread. */
+bool piece_take_used(struct piece *piece);
 /* A copy with freshly drawn orders. Builder thread. */
 struct piece *piece_redraw(const struct piece *piece, struct rng *rng);
 

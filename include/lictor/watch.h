@@ -56,6 +56,12 @@ bool watch_live(const struct watch *watch);
 /* Somebody asked for this service: it gets a blocked query, in place of the one not asked for longest, or a
  * look at whether it moved. Cheap enough for every second. Main. */
 void watch_ask(struct watch *watch, const char *service);
+/* With `watch = "asked"`: this service (folded) is watched from now on. told is called once, within or later:
+ * when what Consul says of it is published, or when it is clear that it cannot be read, at the latest after
+ * some seconds; not after watch_free. Main. */
+enum watch_answer { WATCH_READ, WATCH_LOST };
+typedef void watch_told_fn(void *arg, enum watch_answer answer);
+void watch_want(struct watch *watch, const char *service, watch_told_fn *told, void *arg);
 /* Instant of the last successful contact; 0: never. Main. */
 nstime watch_last_contact(const struct watch *watch);
 

@@ -20,6 +20,7 @@ struct catalog *catalog_new(const struct config_services *config, const char *da
     struct catalog *catalog = xcalloc(1, sizeof(*catalog));
     config_services_copy(&catalog->config, config);
     catalog->state = state;
+    catalog->known.only_asked = config->watch_asked;
     datacenter_list_new(catalog);
     if (datacenter)
         catalog_set_datacenter(catalog, datacenter);
@@ -46,6 +47,7 @@ void catalog_free(struct catalog *catalog)
     free(catalog->ns);
     computed_free_all(catalog);
     config_services_free(&catalog->config);
+    known_free(&catalog->known);
     datacenter_list_free(catalog);
     strmap_free(catalog->distances, NULL);
     free(catalog);

@@ -14,6 +14,7 @@
 struct computed {
     struct computed *next;
     const struct zone_origins *origins; /* remote datacenters */
+    const struct known *known;
     uint8_t apex_len, apex[NAME_MAX_WIRE];
     uint8_t local[64]; /* label of the local datacenter, lower case */
     uint32_t ttl;
@@ -24,6 +25,7 @@ const struct computed *computed_new(struct catalog *catalog, const struct zone_o
     struct computed *computed = xcalloc(1, sizeof(*computed));
     const char *datacenter = local_datacenter(catalog)->name;
     computed->origins = catalog->origins;
+    computed->known = &catalog->known;
     computed->apex_len = (uint8_t)name_len(out->apex);
     memcpy(computed->apex, out->apex, computed->apex_len);
     computed->local[0] = (uint8_t)strlen(datacenter);
@@ -141,6 +143,21 @@ static int ask_for_tags(const uint8_t *lower_qname, int origin, struct zone_comp
     return ZONE_ASK;
 }
 
+/* Has a service to be asked for? Of the local datacenter: NAME.service, with that datacenter's label or
+ * without, and the short form. */
+static int ask_service(const struct computed *computed, const uint8_t *name, const uint8_t *const labels[3],
+                       struct zone_computed *out)
+{
+    const uint8_t *end = labels[0] + 1 + labels[0][0];
+    unsigned at = same_label(labels[0], computed->local) ? 1 : 0;
+    if (at > 0)
+        end = labels[0];
+    bool service = labels[at] && same_label(labels[at], (const uint8_t *)"\7service");
+    if (service)
+        end = labels[at];
+    return name < end ? known_miss(computed->known, name, end, service, out) : 0;
+}
+
 int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_computed *out)
 {
     const struct computed *computed = arg;
@@ -165,9 +182,11 @@ int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_compu
         return ask_for(computed, kind, lower_qname, labels[1], labels[0], NULL, out);
     if (count >= 3 && (kind = asked_kind(labels[1])) >= 0)
         return ask_for(computed, kind, lower_qname, labels[2], labels[1], labels[0], out);
+    int origin = origin_of(computed, labels[0]);
+    if (origin <= 0 && ask_service(computed, lower_qname, labels, out) == ZONE_ASK)
+        return ZONE_ASK;
     if (same_label(labels[0], (const uint8_t *)"\7service") && combination_is_asked(lower_qname, labels[0]))
         return ask_for_tags(lower_qname, 0, out);
-    int origin = origin_of(computed, labels[0]);
     if (origin < 0)
         return 0;
     if (count == 1 || (count == 2 && is_category(labels[1], true)))

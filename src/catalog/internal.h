@@ -83,9 +83,17 @@ struct zone_out {
 
 struct computed; /* what the computed names of a zone need */
 
+/* known.c: names of services where only those asked for are in the view. */
+struct known_names;
+struct known {
+    _Atomic(struct known_names *) names; /* NULL: the list has not come in yet */
+    bool only_asked;                     /* does not change */
+};
+
 struct catalog {
     struct config_services config;
     struct zone_state *state;
+    struct known known;
     struct zone_origins *origins; /* of remote datacenters, for the query engine */
     struct datacenter
         *datacenters[ZONE_ORIGINS_MAX]; /* the local one first; the others stay where they are */
@@ -172,6 +180,15 @@ uint32_t coordinates_distance(const struct catalog *catalog, const char *node);
 void render_node(struct catalog *catalog, struct node *node);
 void unrender_node(struct catalog *catalog, struct node *node);
 void node_free(void *node);
+
+/* --- known.c ------------------------------------------------------------------------------------- */
+
+void known_free(struct known *known);
+/* Workers: the labels from name up to end, lower case, are not in the zone; behind them stands `service`
+ * (service_label), or the datacenter or the domain. Returns ZONE_ASK if they are of a service that must be
+ * asked for, else 0. */
+int known_miss(const struct known *known, const uint8_t *name, const uint8_t *end, bool service_label,
+               struct zone_computed *out);
 
 /* --- datacenter.c -------------------------------------------------------------------------------- */
 

@@ -59,6 +59,8 @@ static const char *services_needs_restart(const struct config_services *a, const
         return "services.alt-domain";
     if (a->compat_consul != b->compat_consul) /* the sockets' UDP size */
         return "services.compat";
+    if (a->watch_asked != b->watch_asked)
+        return "services.watch";
     if (a->translate_wan != b->translate_wan) /* done when bodies are read */
         return "services.translate-wan-addrs";
     if (a->reverse_count != b->reverse_count ||

@@ -8,9 +8,9 @@
 static const struct {
     const char *section, *key, *served, *prefix; /* prefix: only values that begin so */
 } unserved_values[] = {
-    {"services", "watch", "all", NULL}, {"zone", "store", "file", NULL},
-    {"zone", "update", NULL, NULL},     {"action", "when", NULL, "check "},
-    {"action", "when", NULL, "event "}, {"action", "when", NULL, "every "},
+    {"zone", "store", "file", NULL},    {"zone", "update", NULL, NULL},
+    {"action", "when", NULL, "check "}, {"action", "when", NULL, "event "},
+    {"action", "when", NULL, "every "},
 };
 
 static const struct {

@@ -72,8 +72,70 @@ static void on_tags(void *arg, struct asking *ask)
     builder_post(job->daemon->builder, put_tags, tags_put, job);
 }
 
+static void told_service(void *arg, enum watch_answer answer)
+{
+    if (answer == WATCH_READ)
+        ask_done(arg, ASK_PUBLISHED, 0);
+    else
+        ask_done(arg, ASK_FAILED, LOST_FOR);
+}
+
+/* The labels are those of the service's name. */
+static void on_service(void *arg, struct asking *ask)
+{
+    struct daemon *daemon = arg;
+    char name[NAME_MAX_WIRE];
+    size_t len = 0;
+    for (const uint8_t *label = ask_question(ask)->name; *label; label += 1 + *label) {
+        if (len > 0)
+            name[len++] = '.';
+        memcpy(name + len, label + 1, *label);
+        len += *label;
+    }
+    name[len] = '\0';
+    watch_want(daemon->watch, name, told_service, ask);
+}
+
+/* --- services that are asked for, told to the watch ------------------------------------------------- */
+
+#define NOTED_MAX 1024 /* at a time: far more than have a place in the pool */
+
+struct noted {
+    struct daemon *daemon;
+    size_t count;
+    char *names[NOTED_MAX];
+};
+
+static void note(void *arg, const char *service)
+{
+    struct noted *noted = arg;
+    if (noted->count < NOTED_MAX)
+        noted->names[noted->count++] = xstrdup(service);
+}
+
+static void tell_watch(void *arg)
+{
+    struct noted *noted = arg;
+    for (size_t i = 0; i < noted->count; i++) {
+        if (!noted->daemon->stopping)
+            watch_ask(noted->daemon->watch, noted->names[i]);
+        free(noted->names[i]);
+    }
+    free(noted);
+}
+
+void daemon_note_asked(void *arg)
+{
+    struct daemon *daemon = arg;
+    struct noted *noted = xcalloc(1, sizeof(*noted));
+    noted->daemon = daemon;
+    catalog_take_used(daemon->catalog, note, noted);
+    builder_to_main(daemon->builder, tell_watch, noted);
+}
+
 void daemon_answer_asks(struct daemon *daemon)
 {
     desk_handle(daemon->desk, ASK_TAGS, on_tags, daemon);
+    desk_handle(daemon->desk, ASK_SERVICE, on_service, daemon);
     desk_handle(daemon->desk, ASK_DATACENTER, on_datacenter, daemon);
 }

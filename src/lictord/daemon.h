@@ -163,6 +163,8 @@ void daemon_redraw_orders(void *arg);
 
 /* --- asks.c: questions that wait for Consul --------------------------------------------------------- */
 
+/* Builder tick: the watch hears which services were asked for. */
+void daemon_note_asked(void *arg);
 /* Once desk, watch and datacenters are there. Main. */
 void daemon_answer_asks(struct daemon *daemon);
 

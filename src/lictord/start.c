@@ -19,9 +19,12 @@
 #include <unistd.h>
 
 /* Beside the watch's own: an agent allows 200 a client address (limits.http_max_conns_per_client). */
+#define NOTE_INTERVAL        (2 * NS_PER_S)
 #define ELECTION_CONNECTIONS 16
 /* How often what changed is saved, and what could not be saved is tried again. */
 #define SAVE_INTERVAL (10 * NS_PER_S)
+/* How often the watch hears who was asked for. */
+#define NOTE_INTERVAL (2 * NS_PER_S)
 /* EDNS sizes that `compat = "consul"` honours, fragments or not, as Consul does. */
 #define UDP_MAX_CONSUL 4096
 
@@ -135,6 +138,7 @@ static void start_watch(struct daemon *daemon)
     builder_post(daemon->builder, daemon_view_changed, NULL, daemon); /* the restored view, if there is one */
     builder_every(daemon->builder, SAVE_INTERVAL, daemon_save_view, daemon);
     builder_every(daemon->builder, NS_PER_S, daemon_redraw_orders, daemon);
+    builder_every(daemon->builder, NOTE_INTERVAL, daemon_note_asked, daemon);
     daemon->watch = watch_new(&config);
     daemon->asked = asked_new(&(struct asked_config){.base = daemon->base,
                                                      .builder = daemon->builder,

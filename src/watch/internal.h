@@ -3,6 +3,7 @@
 
 #include "belief.h"
 
+struct asking;
 struct check_list;
 struct node_read;
 
@@ -138,6 +139,9 @@ struct watch {
     struct subjects pool; /* the one asked last is first */
     nstime evicted;       /* when the last one was */
 
+    bool only_asked;       /* does not change; the builder reads it too */
+    struct asking *asking; /* NULL: all are watched */
+
     struct strmap *node_reads; /* node -> struct node_read */
     TAILQ_HEAD(node_queue, node_read) node_queue;
 
@@ -216,6 +220,14 @@ void subject_forget(struct subject *subject);
 /* Ends a pause after failures. */
 void reads_resume(struct watch *watch);
 void reads_stop(struct watch *watch);
+
+/* --- asking.c: only what is asked for ------------------------------------------------------------- */
+void asking_start(struct watch *watch);
+void asking_stop(struct watch *watch);
+/* Whoever waits for it is told, once what was read is published. */
+void asking_seen(struct subject *subject);
+/* Those that actions follow are watched, asked for or not. */
+void asking_pin(struct watch *watch);
 
 /* --- canary.c ------------------------------------------------------------------------------------ */
 void canary_await(struct subject *subject);

@@ -83,6 +83,30 @@ static bool is_believed(struct list_job *job, const struct strmap *now, bool can
     return false;
 }
 
+struct restored {
+    struct list_job *job;
+    const struct strmap *now;
+};
+
+static void find_restored(void *arg, const char *service, const struct catalog_health *health)
+{
+    struct restored *restored = arg;
+    (void)health;
+    if (strmap_gets(restored->now, service)) {
+        names_add(&restored->job->came, service);
+        names_add(&restored->job->came_as, service);
+    }
+}
+
+/* Where only those are watched that are asked for, the first list brings those of a saved view. */
+static void keep_restored(struct list_job *job, const struct strmap *now)
+{
+    names_free(&job->came);
+    names_free(&job->came_as);
+    job->came = job->came_as = (struct names){0};
+    catalog_each_service(job->watch->config.catalog, NULL, find_restored, &(struct restored){job, now});
+}
+
 void names_run(struct list_job *job)
 {
     struct watch *watch = job->watch;
@@ -95,12 +119,19 @@ void names_run(struct list_job *job)
     watch->belief.canary_seen |= canary;
     job->denied = watch->belief.canary_seen && !canary;
     find_new(job, now);
+    bool first = strmap_count(watch->names) == 0, moved = job->came.count > 0;
+    if (watch->only_asked && first)
+        keep_restored(job, now);
     if (!is_believed(job, now, canary)) {
         merge(watch->names, now);
+        if (watch->only_asked && moved)
+            catalog_put_names(watch->config.catalog, watch->names);
         return;
     }
     find_gone(job, now);
-    if (strmap_count(watch->names) == 0) /* the first one: what a restored view has beyond it */
+    if (watch->only_asked && (moved || job->gone.count > 0 || first))
+        catalog_put_names(watch->config.catalog, now);
+    if (first) /* what a restored view has beyond it */
         catalog_each_service(watch->config.catalog, watch->config.datacenter, find_unlisted,
                              &(struct unlisted){job, now});
     services_list_free(watch->names);
@@ -148,15 +179,22 @@ static void hold_list(struct watch *watch, const struct list_job *job)
 void names_apply(struct list_job *job)
 {
     struct watch *watch = job->watch;
+    bool first = !watch->listed[SENTINEL_SERVICES];
     for (size_t i = 0; i < job->came.count; i++) {
         struct subject *subject = subject_find(watch, job->came.items[i]);
+        if (!subject && watch->asking && !first)
+            continue;
         if (!subject)
             subject = subject_new(watch, job->came.items[i], job->came_as.items[i]);
         subject->listed = true;
+        if (watch->asking)
+            subject->asked = clock_boot();
         subject_watch(subject);
     }
     for (size_t i = 0; i < job->gone.count; i++) {
         struct subject *subject = subject_find(watch, job->gone.items[i]);
+        if (!subject && watch->asking && !first)
+            continue;
         if (!subject)
             subject = subject_new(watch, job->gone.items[i], job->gone.items[i]);
         subject->listed = false;
@@ -168,7 +206,9 @@ void names_apply(struct list_job *job)
         ask_for_list_later(watch, DENIED_RETRY);
     else if (job->result.verdict == BELIEF_KEEP)
         hold_list(watch, job);
-    if (watch->listed[SENTINEL_SERVICES])
+    if (first && watch->asking)
+        asking_pin(watch);
+    if (!first)
         sweep_request(watch); /* an instance came or went, and the list does not say whose */
 }
 

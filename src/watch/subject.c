@@ -71,6 +71,7 @@ void subject_set_seen(struct subject *subject)
     subject->seen = true;
     if (subject->key)
         subject->watch->unseen--;
+    asking_seen(subject);
     watch_check_complete(subject->watch);
 }
 

@@ -45,9 +45,11 @@ struct watch *watch_new(const struct watch_config *config)
     watch->node_reads = strmap_new();
     TAILQ_INIT(&watch->node_queue);
     TAILQ_INIT(&watch->pool);
+    watch->only_asked = config->config->services.watch_asked && !config->datacenter;
     TAILQ_INIT(&watch->urgent);
     TAILQ_INIT(&watch->queue);
     TAILQ_INIT(&watch->waiting);
+    asking_start(watch);
     sentinels_start(watch);
     subject_start_nodes(watch);
     sweep_start(watch);
@@ -104,6 +106,7 @@ void watch_free(struct watch *watch)
     if (!watch)
         return;
     watch->stopped = true;
+    asking_stop(watch);
     sentinels_stop(watch);
     sweep_stop(watch);
     datacenter_stop(watch);

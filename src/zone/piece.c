@@ -114,14 +114,21 @@ bool piece_wants_redraw(struct piece *piece)
     return piece->orders && atomic_exchange_explicit(&piece->asked, false, memory_order_relaxed);
 }
 
+bool piece_take_used(struct piece *piece)
+{
+    return atomic_load_explicit(&piece->used, memory_order_relaxed) &&
+           atomic_exchange_explicit(&piece->used, false, memory_order_relaxed);
+}
+
 struct piece *piece_redraw(const struct piece *piece, struct rng *rng)
 {
     struct piece *copy = xmalloc(piece->size);
-    /* All but `asked`, which workers may be writing. */
+    /* All but `asked` and `used`, which workers may be writing. */
     memcpy(copy, piece, offsetof(struct piece, asked));
     memcpy(copy + 1, piece + 1, piece->size - sizeof *piece);
     copy->refs = 1;
     atomic_init(&copy->asked, false);
+    atomic_init(&copy->used, atomic_load_explicit(&piece->used, memory_order_relaxed));
     if (copy->orders)
         piece_draw(copy, rng);
     return copy;

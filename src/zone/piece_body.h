@@ -39,6 +39,7 @@ struct piece {
     bool keep_order;
     uint8_t origin;
     _Atomic bool asked; /* since the last redraw; set by workers */
+    _Atomic bool used;  /* since the last piece_take_used; likewise */
 };
 
 static inline const void *piece_at(const struct piece *piece, uint32_t offset)

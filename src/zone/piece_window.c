@@ -78,6 +78,8 @@ static void copy_ordered(const struct piece *piece, struct rng *rng, uint8_t *ou
 void piece_copy(const struct piece *piece, struct rng *rng, uint32_t most, uint8_t *out, size_t room,
                 struct piece_window *window)
 {
+    if (!atomic_load_explicit(&piece->used, memory_order_relaxed)) /* read first: the line stays shared */
+        atomic_store_explicit((_Atomic bool *)&piece->used, true, memory_order_relaxed);
     window->limited = most && most < piece->take;
     window->want = window->limited ? most : piece->take;
     if (piece->count == 1) {

@@ -469,8 +469,7 @@ static const struct {
     {"services { service \"a\" { anwsers = 1 } }", "1: unknown key `anwsers`; did you mean `answers`?"},
     {"service \"a\" { }", "1: unknown key `service`"},
     {"services { watch = some compat = x }", "1: `watch` is `some`; write \"all\" or \"asked\"\n"
-                                             "1: `compat` is `x`; write \"none\" or \"consul\"\n"
-                                             "1: this version does not serve `watch = \"some\"` yet"},
+                                             "1: `compat` is `x`; write \"none\" or \"consul\""},
 
     /* election and keys */
     {"election { lease = 499ms }", "1: `lease` is `499ms`; it must be from 500ms to 50s"},
@@ -558,8 +557,6 @@ static const struct {
      "1: there is no user `no-such-user`"},
 
     /* not served yet */
-    {"services {\n watch = asked\n}",
-     "2: this version does not serve `watch = \"asked\"` yet; write \"all\" or remove it"},
     {"zone \"a\" { file = \"example.com.zone\"\n store = kv\n record \"www\" { service = web } }",
      "2: this version does not serve `store = \"kv\"` yet; write \"file\" or remove it\n"
      "3: this version does not serve `record` yet; remove it"},
