@@ -40,10 +40,10 @@ class Context:
         self.done = {}
         self.parents = set()
         for question, reply in truth.items():
-            if question.type == "SRV" and reply.answer or question.type == "A" and reply.rcode == "NOERROR" and question.form != "addr":
+            if question.form != "addr" and (question.type == "SRV" and reply.answer or question.type == "A" and reply.rcode == "NOERROR"):
                 labels = question.name.lower().split(".")
                 self.parents |= {".".join(labels[i:]) for i in range(1, len(labels))}
-        self.parents |= {"addr.dc1.consul", "ns.consul", "ns.alt.example", "ted.service.consul"}
+        self.parents |= {"addr.dc1.consul", "ns.consul", "ns.alt.example", "ted.service.consul", "virtual.consul"}
 
     def consul(self, name, type):
         found = self.truth.get((name, type))

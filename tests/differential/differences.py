@@ -142,6 +142,17 @@ def srv_name_exists(question, reply, context):
     return reply
 
 
+@difference("`_name._tcp.query`", "NXDOMAIN", "SRV records of the prepared query", "later versions of Consul do so")
+def srv_of_query(question, reply, context):
+    if question.form != "query" or not question.name.startswith("_q-web.") or reply.rcode != "NXDOMAIN" or question.type in ("SOA", "NS"):
+        return reply
+    if question.type not in ("SRV", "ANY"):
+        return reply.with_(rcode="NOERROR")
+    srv = context.expected("q-web.query.consul", "SRV")
+    return reply.with_(rcode="NOERROR", answer=each(srv.answer, lambda record: record.at(reply.asked)), authority=Counter(),
+                       additional=srv.additional)
+
+
 @difference("services with dots in their name", "NXDOMAIN: the dots are taken for a tag's", "answered: the longest name that is registered, then a tag",
             "3117, 3089, 21584")
 def dotted_services(question, reply, context):
@@ -263,7 +274,7 @@ def alias_alone(question, reply, context):
 
 
 @difference("host names as addresses", "one ANY lookup of the target, the outer TTL on all of it, three deep; loops are repeated",
-            "the chain is followed for the type that was asked, each record with the lowest TTL of all, and ends where it meets itself",
+            "the chain is followed for the type that was asked, all of it with the lowest TTL in it, and ends where it meets itself",
             "321, 1228, 4907, 10551, 14703")
 def chains(question, reply, context):
     found = links(question, reply)
