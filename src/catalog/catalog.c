@@ -335,13 +335,13 @@ void catalog_update_index(struct catalog_update *update, uint64_t index)
         update->view->index = index;
     /* Whatever the header says, it is as new as the newest check in it. */
     if (update->view && index > 0)
-        update->view->index = view_newest(update->view);
+        update->view->index = view_newest(update->view, update->view);
 }
 
 bool catalog_update_is_older(const struct catalog_update *update, uint64_t *known)
 {
     const struct service *service = update->view ? strmap_gets(update->of->services, update->service) : NULL;
-    *known = service ? view_newest(service->view) : 0;
+    *known = service ? view_newest(service->view, update->view) : 0;
     return update->view && update->view->index > 0 && update->view->index < *known;
 }
 
@@ -375,13 +375,16 @@ void catalog_update_check(struct catalog_update *update, const struct catalog_ch
 void catalog_update_nodes(const struct catalog_update *update, void (*visit)(void *arg, const char *node),
                           void *arg)
 {
-    const char *last = NULL;
+    char *last = NULL; /* a copy: the visitor may merge checks, which moves the texts */
     for (uint32_t i = 0; update->view && i < update->view->instance_count; i++) {
         const char *node = view_text(update->view, update->view->instances[i].node);
-        if (!last || strcasecmp(last, node) != 0) /* they are sorted by node */
-            visit(arg, node);
-        last = node;
+        if (last && strcasecmp(last, node) == 0)
+            continue; /* they are sorted by node */
+        free(last);
+        last = xstrdup(node);
+        visit(arg, last);
     }
+    free(last);
 }
 
 void catalog_update_facts(const struct catalog_update *update, struct catalog_facts *out)

@@ -109,8 +109,8 @@ int view_apply_node(struct view *view, const char *node, const struct catalog_ch
                     uint64_t index, bool *unclear);
 /* What a check that left its list, where it had this ModifyIndex, is now cannot be told by this view. */
 bool view_is_behind(const struct view *view, const struct catalog_check *left);
-/* The highest index that the view has of anything: no newer body has a lower one. */
-uint64_t view_newest(const struct view *view);
+/* The highest index that the view has of anything: no newer body has a lower one, if it is this body. */
+uint64_t view_newest(const struct view *view, const struct view *body);
 /* The body with those instances of `old` that it does not have. Takes body. */
 struct view *view_keep(struct view *body, const struct view *old);
 /* The indexes are of another Consul, or of this one before it was restored: whatever comes is newer. */

@@ -244,12 +244,26 @@ bool view_is_behind(const struct view *view, const struct catalog_check *left)
     return false;
 }
 
-uint64_t view_newest(const struct view *view)
+static bool has_node(const struct view *view, const char *node)
+{
+    for (uint32_t i = 0; i < view->instance_count; i++)
+        if (is_on(view, &view->instances[i], node))
+            return true;
+    return false;
+}
+
+/* A node's check moves the index of those services that have an instance there: if the body has none, one
+ * that we still have may have been removed before the check changed. */
+uint64_t view_newest(const struct view *view, const struct view *body)
 {
     uint64_t newest = view->index;
-    for (uint32_t i = 0; i < view->check_count; i++)
-        if (view->modified[i] > newest)
-            newest = view->modified[i];
+    for (uint32_t i = 0; i < view->instance_count; i++) {
+        const struct view_instance *instance = &view->instances[i];
+        for (uint32_t at = instance->first_check; at < instance->first_check + instance->check_count; at++)
+            if (view->modified[at] > newest &&
+                (!view->checks[at].node_level || has_node(body, view_text(view, instance->node))))
+                newest = view->modified[at];
+    }
     return newest;
 }
 

@@ -57,6 +57,10 @@ struct node_read;
 /* Between sweeps of probes: so many times as long as the last one took. */
 #define SWEEP_REST 9
 
+/* How far behind a server may be that answers stale reads: a sweep that began sooner after a sentinel moved
+ * is repeated. */
+#define SERVERS_LAG (10 * NS_PER_S)
+
 /* A place in the pool is not taken from one that was asked this lately. */
 #define POOL_ASKED (60 * NS_PER_S)
 /* The agent keeps the connection of a blocked query that was given up, until its wait is over. */
@@ -102,7 +106,7 @@ struct subject {
     bool awaits_canary;
     bool asking_canary; /* the canary is being read for it */
     bool removed;       /* freed with its last job */
-    unsigned jobs, failures;
+    unsigned jobs, failures, olds;
     enum belief_reason held;
     struct belief_hold hold; /* builder */
 };
@@ -150,6 +154,8 @@ struct watch {
     size_t sweep_left;              /* reads that the present one waits for */
     uint64_t sweep_index;           /* watch_sentinel_sum when it began */
     nstime sweep_started, sweep_ended, probes_took;
+    nstime moved_at;     /* when a sentinel moved last */
+    bool sweep_confirms; /* the next one is only for servers that lagged behind in the last one */
     unsigned reconciled;
     nstime rewound;
 

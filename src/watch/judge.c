@@ -135,7 +135,8 @@ static void hold(struct subject *subject, const struct belief_result *result,
 static bool is_missed(const struct subject *subject, const struct judgement *job)
 {
     const struct watch *watch = subject->watch;
-    if (!job->edited || !subject->in_sweep || subject->held != BELIEF_NO_REASON)
+    if (!job->edited || !subject->in_sweep || subject->held != BELIEF_NO_REASON ||
+        job->mode == READ_CONSISTENT) /* the second look at what the first one did not believe */
         return false;
     return (watch->sweep == SWEEP_WHOLE && job->unmoved) ||
            (watch->sweep == SWEEP_RECONCILE && watch->sweep_index == watch_sentinel_sum(watch));
@@ -171,12 +172,18 @@ static void older(struct subject *subject, uint64_t known)
 {
     subject->watch->stats.older++;
     subject->floor = known;
-    subject_read(subject, READ_DEFAULT, true);
+    if (subject->olds++ == 0) {
+        subject_read(subject, READ_DEFAULT, true);
+        return;
+    }
+    subject_read_later(subject, consul_backoff(subject->olds - 2, 0), READ_DEFAULT);
+    sweep_done(subject);
 }
 
 static void faulty(struct subject *subject, const struct judgement *job)
 {
     subject->watch->stats.faults++;
+    subject->index = 0; /* it was not applied */
     log_error("watch: %s: %s; what was known before is kept", name_of(subject), job->err.text);
     subject_read_later(subject, FAULT_RETRY, READ_DEFAULT);
     subject_set_seen(subject);
@@ -198,8 +205,10 @@ static void judged(void *arg)
     } else if (job->faulty) {
         faulty(subject, job);
     } else if (job->older) {
+        subject->index = 0; /* it was not applied */
         older(subject, job->known);
     } else if (job->result.verdict == BELIEF_APPLY) {
+        subject->olds = 0;
         there = applied(subject, job);
     } else {
         if (job->result.verdict == BELIEF_CONFIRM)
@@ -229,8 +238,9 @@ static struct judgement *new_job(struct subject *subject)
 
 void judge_response(struct subject *subject, struct consul_response *response, enum read_mode mode)
 {
-    if (response->index > 0 && response->index < subject->index) {
-        older(subject, subject->index);
+    uint64_t known = subject->index > subject->floor ? subject->index : subject->floor;
+    if (response->index > 0 && response->index < known) {
+        older(subject, known);
         return;
     }
     struct judgement *job = new_job(subject);

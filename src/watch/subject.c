@@ -298,25 +298,30 @@ static void read_done(void *arg, struct consul_response *response)
 {
     struct subject *subject = arg;
     struct watch *watch = subject->watch;
+    enum read_mode sent = subject->sent; /* the next one may be sent before this one is judged */
     subject->request = NULL;
     watch->reading--;
+    bool again = subject->again;
+    subject->again = false;
     contact_note(watch, NO_SENTINEL, response);
     if (response->status == 200) {
         watch->read_failures = 0;
         subject->failures = 0;
-        if (is_rewound(subject, response) && rewind_all(watch, subject->path))
+        if (is_rewound(subject, response) && rewind_all(watch, subject->path)) {
+            subject_read(subject, READ_DEFAULT, true);
             return;
-        if (subject->again) /* what this one shows may be from before that */
-            subject_read(subject, subject->mode, subject->mode > READ_PROBE);
-        if (subject->sent == READ_PROBE)
+        }
+        if (sent == READ_PROBE)
             probed(subject, response);
         else
-            judge_response(subject, response, subject->sent);
+            judge_response(subject, response, sent);
+        if (again) /* what this one shows may be from before that */
+            subject_read(subject, subject->mode, subject->mode > READ_PROBE);
     } else {
         if (response->status > 0 && subject->failures >= FAILURES_UNREADABLE)
             subject_set_seen(subject);
         note_failed_read(watch);
-        subject_read_later(subject, consul_backoff(subject->failures++, response->status), subject->sent);
+        subject_read_later(subject, consul_backoff(subject->failures++, response->status), sent);
         sweep_done(subject);
     }
     reads_pump(watch);

@@ -17,6 +17,8 @@ static void schedule_next(struct watch *watch)
     nstime due = watch->sweep_wanted == SWEEP_WHOLE || watch->sweep_ended == 0
                      ? 0
                      : watch->sweep_ended + SWEEP_REST * watch->probes_took;
+    if (watch->sweep_wanted == SWEEP_MOVED && watch->sweep_confirms && due < watch->moved_at + SERVERS_LAG)
+        due = watch->moved_at + SERVERS_LAG;
     schedule(watch->sweep_timer, due - clock_boot());
 }
 
@@ -34,6 +36,11 @@ static void finish(struct watch *watch)
     if (watch->sweep != SWEEP_WHOLE) /* whole reads say nothing about how long probes take */
         watch->probes_took = watch->sweep_ended - watch->sweep_started;
     watch->sweep = SWEEP_NONE;
+    /* Probes may have met a server that did not know yet what made us look. */
+    if (watch->sweep_wanted == SWEEP_NONE && watch->sweep_started < watch->moved_at + SERVERS_LAG) {
+        watch->sweep_wanted = SWEEP_MOVED;
+        watch->sweep_confirms = true;
+    }
     schedule_next(watch);
 }
 
@@ -42,6 +49,7 @@ static void begin(struct watch *watch)
     enum sweep sweep = watch->sweep_wanted;
     watch->sweep = sweep;
     watch->sweep_wanted = SWEEP_NONE;
+    watch->sweep_confirms = false;
     watch->sweep_started = clock_boot();
     watch->sweep_left = 1; /* ours, until all are queued */
     watch->stats.sweeps++;
@@ -93,8 +101,13 @@ void sweep_stop(struct watch *watch)
 
 void sweep_request(struct watch *watch)
 {
-    if (strmap_count(watch->services) > watch->pooled) /* else all have their own blocked query */
-        want(watch, SWEEP_MOVED);
+    if (strmap_count(watch->services) == watch->pooled)
+        return; /* all have their own blocked query */
+    watch->moved_at = clock_boot();
+    if (watch->sweep_confirms && watch->sweep_wanted == SWEEP_MOVED)
+        watch->sweep_wanted = SWEEP_NONE; /* sooner */
+    watch->sweep_confirms = false;
+    want(watch, SWEEP_MOVED);
 }
 
 void sweep_whole(struct watch *watch)
