@@ -36,8 +36,9 @@
 
 struct catalog;
 
-/* `domain` and `alt_domain`. */
-#define CATALOG_ZONES_MAX 2
+/* `domain` and `alt_domain`; and the reverse zones. */
+#define CATALOG_DOMAINS_MAX 2
+#define CATALOG_ZONES_MAX   (CATALOG_DOMAINS_MAX + CONFIG_REVERSE_MAX)
 
 /* config is copied. datacenter: NULL while it is not known; until then there is no zone. state: of the zone;
  * the alt domain's zone shares it. It outlives every version of the zones. */

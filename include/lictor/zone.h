@@ -66,9 +66,11 @@ struct zone_manner {
  * type that was not asked; type 0: an empty non-terminal, without any record), 0 if it does not exist, or
  * ZONE_ASK: it may exist, and Consul has to be asked first (ask.h). Then data and len are the name to ask
  * for, in lower-case wire form, and ask says what it is; several names in messages may have one to ask for,
- * such as all those in one datacenter. origin (0 before the call): whose data that rests on. Worker
- * threads. */
-#define ZONE_ASK 2
+ * such as all those in one datacenter. Or ZONE_RENAMED: data and len are a shorter name of this zone, in
+ * lower case, without a label right before the apex; whatever is there is at the name that was asked, too.
+ * origin (0 before the call): whose data that rests on. Worker threads. */
+#define ZONE_ASK     2
+#define ZONE_RENAMED 3
 struct zone_computed {
     uint8_t origin;
     uint16_t type;

@@ -30,7 +30,7 @@ static int server_name(const struct catalog *catalog, const struct zone_out *out
     if (catalog->config.ns.count > 0)
         return name_from_text(catalog->config.ns.items[i], NULL, name, NULL);
     uint8_t ns[NAME_MAX_WIRE];
-    if (name_under("ns", false, out->apex, ns) < 0)
+    if (name_under("ns", false, out->domain, ns) < 0)
         return -1;
     if (catalog->ns_count == 0) {
         memcpy(name, ns, name_len(ns));
@@ -63,7 +63,7 @@ void apex_put_soa(struct catalog *catalog, struct zone_out *out)
     if (len < 0) /* no usable server name at all: the zone itself, as RFC 2308 examples do */
         len = (int)name_len(memcpy(name, out->apex, NAME_MAX_WIRE));
     buf_append(&soa, name, (size_t)len);
-    len = name_under("hostmaster", false, out->apex, name);
+    len = name_under("hostmaster", false, out->domain, name);
     buf_append(&soa, name, (size_t)len);
     uint32_t negative = ttl_seconds(catalog->config.negative_ttl);
     append_u32(&soa, out->serial);
@@ -117,7 +117,7 @@ void apex_put_ns(struct catalog *catalog, struct zone_out *out)
             continue;
         }
         rdata[count] = (struct rdata){.data = names[count], .len = (uint16_t)len};
-        if (own)
+        if (own && out->domain == out->apex)
             put_addresses(catalog, out, names[count], i);
         count++;
     }
@@ -177,12 +177,13 @@ int catalog_put_ns(struct catalog *catalog, const struct catalog_ns *ns, size_t 
         free_servers(servers, count);
         return 0;
     }
+    struct zone_out *out;
     for (size_t i = 0; i < catalog->zone_count; i++)
         apex_remove_ns(catalog, &catalog->zones[i]);
     free_servers(catalog->ns, catalog->ns_count);
     catalog->ns = servers;
     catalog->ns_count = count;
-    for (size_t i = 0; i < catalog->zone_count; i++)
-        apex_put_ns(catalog, &catalog->zones[i]);
+    for (size_t i = 0; (out = output_next(catalog, &i));)
+        apex_put_ns(catalog, out);
     return 1;
 }

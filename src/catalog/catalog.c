@@ -65,13 +65,14 @@ static void render_datacenter(struct catalog *catalog, struct datacenter *datace
 {
     const void *key;
     void *value;
-    for (size_t i = 0; strmap_next(datacenter->services, &i, &key, NULL, &value);)
-        render_service(catalog, value);
+    for (size_t i = 0; strmap_next(datacenter->services, &i, &key, NULL, &value);) {
+        struct service *service = value;
+        render_service(catalog, service);
+        reverse_service(catalog, service, NULL, service->view);
+    }
     for (size_t i = 0; strmap_next(datacenter->nodes, &i, &key, NULL, &value);) {
-        struct node *node = value;
-        if (node->piece)
-            piece_unref(node->piece);
-        render_node(catalog, node);
+        node_forget(value);
+        render_node(catalog, value);
     }
 }
 
@@ -175,6 +176,7 @@ int catalog_set_view(struct catalog *catalog, struct datacenter *datacenter, con
         service = service_new(catalog, datacenter, folded);
     datacenter->instance_count += view->instance_count;
     datacenter->instance_count -= service->view->instance_count;
+    reverse_service(catalog, service, service->view, view);
     view_free(service->view);
     service->view = view;
     if (gone && !fallback_keeps(catalog, service)) {
@@ -186,102 +188,6 @@ int catalog_set_view(struct catalog *catalog, struct datacenter *datacenter, con
     }
     fallback_changed(catalog, datacenter, folded);
     return 1;
-}
-
-/* --- nodes --------------------------------------------------------------------------------------- */
-
-static struct node *node_new(const char *name, const char *address)
-{
-    struct node *node = xcalloc(1, sizeof(*node));
-    node->name = xstrdup(name);
-    address_parse(address, &node->address);
-    node->host = node->address.kind == ADDRESS_HOST ? xstrdup(address) : NULL;
-    return node;
-}
-
-static struct node *node_copy(const struct node *node)
-{
-    char address[256];
-    return node_new(node->name, address_text(&node->address, node->host, address));
-}
-
-static bool same_node(const struct node *a, const struct node *b)
-{
-    return strcmp(a->name, b->name) == 0 && memcmp(&a->address, &b->address, sizeof(a->address)) == 0 &&
-           (!a->host || strcmp(a->host, b->host) == 0);
-}
-
-/* Reads the list into a map of its own, so that a fault in its last entry changes nothing. */
-static int parse_nodes(const json_t *list, struct strmap *nodes, const char **datacenter, struct err *err)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        char where[48];
-        snprintf(where, sizeof(where), "list of nodes: entry %zu", i);
-        const json_t *item = json_array_get(list, i);
-        const char *name, *address, *dc;
-        if (!json_is_object(item))
-            return err_set(err, "%s is not an object", where);
-        if (json_text(item, "Node", where, &name, err) < 0 ||
-            json_text(item, "Address", where, &address, err) < 0 ||
-            json_text(item, "Datacenter", where, &dc, err) < 0)
-            return -1;
-        if (!name[0])
-            return err_set(err, "%s: Node is missing", where);
-        if (dc[0])
-            *datacenter = dc;
-        char *folded = fold_case(name);
-        struct node *old = strmap_puts(nodes, folded, node_new(name, address));
-        if (old)
-            node_free(old);
-        free(folded);
-    }
-    return 0;
-}
-
-struct strmap *catalog_read_nodes(const json_t *list, char **datacenter, struct err *err)
-{
-    if (!json_is_array(list) && !json_is_null(list)) {
-        err_set(err, "list of nodes: the body is not a list");
-        return NULL;
-    }
-    struct strmap *nodes = strmap_new();
-    const char *dc = NULL;
-    if (parse_nodes(list, nodes, &dc, err) < 0) {
-        strmap_free(nodes, node_free);
-        return NULL;
-    }
-    *datacenter = xstrdup_null(dc);
-    return nodes;
-}
-
-int catalog_set_nodes(struct catalog *catalog, struct datacenter *datacenter, struct strmap *next)
-{
-    int changed = 0;
-    const void *key;
-    size_t len;
-    void *value;
-    for (size_t i = 0; strmap_next(datacenter->nodes, &i, &key, &len, &value);) {
-        struct node *new = strmap_get(next, key, len);
-        if (new &&same_node(value, new))
-            continue;
-        unrender_node(catalog, value);
-        strmap_remove(datacenter->nodes, key, len);
-        node_free(value);
-        changed = 1;
-    }
-    for (size_t i = 0; strmap_next(next, &i, &key, &len, &value);) {
-        struct node *node = value;
-        if (strmap_get(datacenter->nodes, key, len)) {
-            node_free(node);
-            continue;
-        }
-        node->datacenter = datacenter;
-        strmap_put(datacenter->nodes, key, len, node);
-        render_node(catalog, node);
-        changed = 1;
-    }
-    strmap_free(next, NULL);
-    return changed;
 }
 
 /* --- bodies -------------------------------------------------------------------------------------- */
@@ -299,7 +205,8 @@ static void parse_node_list(struct catalog_update *update, const char *body, siz
 {
     json_t *list = json_load_bounded(body, len, "list of nodes", err);
     if (list)
-        update->nodes = catalog_read_nodes(list, &update->datacenter, err);
+        update->nodes = catalog_read_nodes(list, datacenter_is_translated(update->catalog, update->of),
+                                           &update->datacenter, err);
     json_decref(list);
 }
 
@@ -318,8 +225,7 @@ struct catalog_update *catalog_update_parse(struct catalog *catalog, const char 
     update->of = of;
     if (service) {
         update->service = fold_case(service);
-        update->view =
-            view_parse(body, len, of->origin > 0 && catalog->config.translate_wan, &catalog->faults, err);
+        update->view = view_parse(body, len, datacenter_is_translated(catalog, of), &catalog->faults, err);
     } else {
         parse_node_list(update, body, len, err);
     }

@@ -97,10 +97,10 @@ static int ask_for(const struct computed *computed, int kind, const uint8_t *nam
 }
 
 /* The names that a datacenter always has, entries or not. */
-static bool is_category(const uint8_t *label, bool with_datacenter)
+static bool is_category(const uint8_t *label)
 {
     return same_label(label, (const uint8_t *)"\7service") || same_label(label, (const uint8_t *)"\4node") ||
-           asked_kind(label) >= 0 || (with_datacenter && same_label(label, (const uint8_t *)"\4addr"));
+           asked_kind(label) >= 0 || same_label(label, (const uint8_t *)"\4addr");
 }
 
 /* Which datacenter a label is; -1: none that is known. */
@@ -117,7 +117,7 @@ static int origin_of(const struct computed *computed, const uint8_t *label)
     return -1;
 }
 
-/* `HEX` of `HEX.addr.DC`. */
+/* `HEX` of `HEX.addr[.DC]`. */
 static int decode_address(const uint8_t *label, struct zone_computed *out)
 {
     size_t digits = label[0];
@@ -158,6 +158,20 @@ static int ask_service(const struct computed *computed, const uint8_t *name, con
     return name < end ? known_miss(computed->known, name, end, service, out) : 0;
 }
 
+/* Later versions of Consul have `web.service.dc1.dc.consul.`, where `dc` says what kind of label stands
+ * before it: it is `web.service.dc1.consul.` Those of Enterprise (`ns`, `ap`, `peer`, `sg`) are no names
+ * here. */
+static const uint8_t pair[] = "\2dc";
+
+static int without_label(const uint8_t *name, const uint8_t *label, struct zone_computed *out)
+{
+    size_t before = (size_t)(label - name), rest = name_len(label + 1 + *label);
+    memcpy(out->data, name, before);
+    memcpy(out->data + before, label + 1 + *label, rest);
+    out->len = (uint16_t)(before + rest);
+    return ZONE_RENAMED;
+}
+
 int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_computed *out)
 {
     const struct computed *computed = arg;
@@ -175,13 +189,17 @@ int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_compu
     out->ttl = computed->ttl;
     if (count == 0)
         return 0;
-    if (count == 1 && is_category(labels[0], false))
+    if (count == 1 && (is_category(labels[0]) || same_label(labels[0], pair)))
         return 1;
     int kind = asked_kind(labels[0]);
     if (kind >= 0)
         return ask_for(computed, kind, lower_qname, labels[1], labels[0], NULL, out);
     if (count >= 3 && (kind = asked_kind(labels[1])) >= 0)
         return ask_for(computed, kind, lower_qname, labels[2], labels[1], labels[0], out);
+    if (count == 2 && same_label(labels[0], (const uint8_t *)"\4addr"))
+        return decode_address(labels[1], out);
+    if (count >= 2 && same_label(labels[0], pair) && !is_category(labels[1]) && !same_label(labels[1], pair))
+        return without_label(lower_qname, labels[0], out);
     int origin = origin_of(computed, labels[0]);
     if (origin <= 0 && ask_service(computed, lower_qname, labels, out) == ZONE_ASK)
         return ZONE_ASK;
@@ -189,7 +207,7 @@ int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_compu
         return ask_for_tags(lower_qname, 0, out);
     if (origin < 0)
         return 0;
-    if (count == 1 || (count == 2 && is_category(labels[1], true)))
+    if (count == 1 || (count == 2 && is_category(labels[1])))
         return 1;
     if (count == 3 && same_label(labels[1], (const uint8_t *)"\4addr"))
         return decode_address(labels[2], out);

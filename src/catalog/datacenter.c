@@ -58,6 +58,12 @@ void datacenter_place(const struct catalog *catalog, struct datacenter *datacent
     }
 }
 
+/* `translate_wan_addrs` is for those who come from elsewhere. */
+bool datacenter_is_translated(const struct catalog *catalog, const struct datacenter *datacenter)
+{
+    return catalog->config.translate_wan && datacenter && datacenter->origin != 0;
+}
+
 /* --- finding ------------------------------------------------------------------------------------- */
 
 struct datacenter *datacenter_next(const struct catalog *catalog, size_t *i)

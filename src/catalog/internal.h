@@ -8,7 +8,7 @@
 
 /* The RRsets of one set of instances. A, AAAA and CNAME are the same in every zone; SRV targets are in the
  * zone's own domain. */
-enum slot { SLOT_A, SLOT_AAAA, SLOT_CNAME, SLOT_TXT, SLOT_SRV, SLOTS = SLOT_SRV + CATALOG_ZONES_MAX };
+enum slot { SLOT_A, SLOT_AAAA, SLOT_CNAME, SLOT_TXT, SLOT_SRV, SLOTS = SLOT_SRV + CATALOG_DOMAINS_MAX };
 
 #define DIGEST_LEN 16
 
@@ -41,10 +41,13 @@ struct service {
 };
 
 struct node {
-    char *name; /* as registered */
-    char *host; /* ADDRESS_HOST only */
-    struct address address;
-    struct piece *piece;
+    char *name;                     /* as registered */
+    char *host;                     /* ADDRESS_HOST only */
+    struct address address, second; /* second: of the other family; ADDRESS_NONE: none */
+    char *metadata;                 /* `key NUL value NUL`, by key */
+    size_t metadata_len;
+    struct piece *pieces[2]; /* of its addresses */
+    struct piece *txt;       /* of its metadata */
     struct datacenter *datacenter;
 };
 
@@ -64,7 +67,7 @@ struct datacenter {
     struct strmap *nodes;    /* folded name -> struct node */
     struct strmap *changed;  /* folded names, for catalog_take_changed */
     size_t instance_count;
-    struct place places[CATALOG_ZONES_MAX];
+    struct place places[CATALOG_DOMAINS_MAX];
 };
 
 struct nameserver {
@@ -77,6 +80,8 @@ struct zone_out {
     uint8_t apex[NAME_MAX_WIRE];
     struct zone *zone;
     struct zone_edit *edit;
+    /* Below which name the name servers have theirs: the zone itself, or for a reverse zone the domain. */
+    const uint8_t *domain;
     bool changed; /* the edit changes contents (not only the order of records): a new serial */
     uint32_t serial;
 };
@@ -101,10 +106,11 @@ struct catalog {
     struct nameserver *ns; /* sorted by node */
     size_t ns_count;
     bool dotted; /* a service with a dot in its name has been seen */
-    struct zone_out zones[CATALOG_ZONES_MAX];
+    struct zone_out zones[CATALOG_DOMAINS_MAX];
     size_t zone_count;         /* 0 while the local datacenter is unknown */
     struct strmap *distances;  /* of nodes: coordinates.c; NULL: not known */
     size_t combination_count;  /* of all services; those of services that went count on */
+    struct reverse *reverse;   /* NULL: no reverse zones, or the local datacenter is unknown */
     struct computed *computed; /* every one ever given to a zone: versions may still use them */
     struct catalog_stats stats;
     struct view_faults faults;
@@ -123,12 +129,34 @@ struct zone_edit *output_edit(struct zone_out *out);
 bool output_has(const struct zone_out *out, const uint8_t *name);
 /* Between the two only orders of records change: no new serial, no edits to count. */
 struct quiet {
-    bool changed[CATALOG_ZONES_MAX];
+    bool changed[CATALOG_DOMAINS_MAX];
     uint64_t edits;
 };
 void quiet_begin(const struct catalog *catalog, struct quiet *quiet);
 void quiet_end(struct catalog *catalog, const struct quiet *quiet);
 uint32_t ttl_seconds(nstime ttl);
+
+/* Each zone that is being kept, the domains' first: for (size_t i = 0; (out = output_next(catalog, &i));) */
+struct zone_out *output_next(const struct catalog *catalog, size_t *i);
+/* A zone of its own, empty. miss: computed names; may be NULL. */
+void output_start_zone(struct catalog *catalog, struct zone_out *out, const uint8_t *apex,
+                       zone_miss_fn *miss);
+void output_stop_zone(struct zone_out *out);
+
+/* --- reverse.c: the zones of addresses ------------------------------------------------------------- */
+
+/* Of the configured ranges, empty. After the domains' zones. */
+void reverse_start(struct catalog *catalog);
+void reverse_stop(struct catalog *catalog);
+size_t reverse_count(const struct catalog *catalog);
+struct zone_out *reverse_zone(const struct catalog *catalog, size_t i);
+/* A node comes (or goes) with its address. Remote ones do not count. */
+void reverse_node(struct catalog *catalog, const struct node *node, bool comes);
+/* A service's addresses change from those of before to those of now; either may be NULL. */
+void reverse_service(struct catalog *catalog, const struct service *service, const struct view *before,
+                     const struct view *now);
+/* Puts what changed into the zones. */
+void reverse_flush(struct catalog *catalog);
 
 /* --- apex.c -------------------------------------------------------------------------------------- */
 
@@ -179,6 +207,8 @@ uint32_t coordinates_distance(const struct catalog *catalog, const char *node);
 
 void render_node(struct catalog *catalog, struct node *node);
 void unrender_node(struct catalog *catalog, struct node *node);
+/* Drops what was rendered without editing (the zones are gone). */
+void node_forget(struct node *node);
 void node_free(void *node);
 
 /* --- known.c ------------------------------------------------------------------------------------- */
@@ -206,6 +236,8 @@ void datacenter_list_new(struct catalog *catalog);
 void datacenter_list_free(struct catalog *catalog);
 /* Once zones have been started: where its names are. */
 void datacenter_place(const struct catalog *catalog, struct datacenter *datacenter);
+/* Are its nodes and services reached by their `wan` addresses? NULL: no. */
+bool datacenter_is_translated(const struct catalog *catalog, const struct datacenter *datacenter);
 bool datacenter_fits(const struct catalog *catalog, const char *folded);
 /* Removes all that it has from the zones and from the view. */
 void datacenter_empty(struct catalog *catalog, struct datacenter *datacenter);
@@ -221,8 +253,14 @@ void service_free(void *service);
  * view. */
 int catalog_set_view(struct catalog *catalog, struct datacenter *datacenter, const char *folded,
                      struct view *view);
-/* Reads a list of nodes into a map; *datacenter (owned by the caller) is what the nodes say, or NULL. */
-struct strmap *catalog_read_nodes(const json_t *list, char **datacenter, struct err *err);
+void count_health(const struct service *service, struct catalog_health *out);
+
+/* --- nodes.c ------------------------------------------------------------------------------------- */
+
+/* Reads a list of nodes into a map; *datacenter (owned by the caller) is what the nodes say, or NULL.
+ * translate: `wan` addresses count (tagged.h). */
+struct strmap *catalog_read_nodes(const json_t *list, bool translate, char **datacenter, struct err *err);
+/* Not rendered, in no datacenter. */
+struct node *node_copy(const struct node *node);
 /* Takes the map. */
 int catalog_set_nodes(struct catalog *catalog, struct datacenter *datacenter, struct strmap *nodes);
-void count_health(const struct service *service, struct catalog_health *out);

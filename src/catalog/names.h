@@ -18,5 +18,8 @@ int name_under_label(const char *prefix, const char *label, bool fold, const uin
  * trailing dot is allowed. */
 bool is_host_name(const char *text);
 
+/* For qsort over `const char *`. */
+int compare_texts(const void *a, const void *b);
+
 /* ASCII lower case. Caller frees. */
 char *fold_case(const char *text);

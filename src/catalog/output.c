@@ -27,44 +27,63 @@ static struct zone_manner manner_of(const struct config_services *config)
     };
 }
 
-static void start_zone(struct catalog *catalog, struct zone_out *out, const uint8_t *apex)
+void output_start_zone(struct catalog *catalog, struct zone_out *out, const uint8_t *apex, zone_miss_fn *miss)
 {
     uint32_t serial = out->serial;
     *out = (struct zone_out){.serial = serial};
     memcpy(out->apex, apex, name_len(apex));
-    out->edit =
-        zone_edit_new(out->apex, ZONE_CATALOG, catalog->state, computed_miss, computed_new(catalog, out));
-    zone_edit_set_origins(out->edit, catalog->origins);
+    out->domain = out->apex;
+    out->edit = zone_edit_new(out->apex, ZONE_CATALOG, catalog->state, miss,
+                              miss ? computed_new(catalog, out) : NULL);
+    if (miss)
+        zone_edit_set_origins(out->edit, catalog->origins);
     struct zone_manner manner = manner_of(&catalog->config);
+    if (!miss) /* no names of Consul's own kind */
+        manner.no_empty_names = false;
     zone_edit_set_manner(out->edit, &manner);
     out->changed = true;
 }
 
+void output_stop_zone(struct zone_out *out)
+{
+    if (out->edit)
+        zone_edit_abort(out->edit);
+    if (out->zone)
+        zone_unref(out->zone);
+    out->edit = NULL;
+    out->zone = NULL;
+}
+
+struct zone_out *output_next(const struct catalog *catalog, size_t *i)
+{
+    size_t at = (*i)++;
+    if (at < catalog->zone_count)
+        return (struct zone_out *)&catalog->zones[at];
+    at -= catalog->zone_count;
+    return at < reverse_count(catalog) ? reverse_zone(catalog, at) : NULL;
+}
+
 void output_stop(struct catalog *catalog)
 {
-    for (size_t i = 0; i < catalog->zone_count; i++) {
-        struct zone_out *out = &catalog->zones[i];
-        if (out->edit)
-            zone_edit_abort(out->edit);
-        if (out->zone)
-            zone_unref(out->zone);
-        out->edit = NULL;
-        out->zone = NULL;
-    }
+    reverse_stop(catalog);
+    for (size_t i = 0; i < catalog->zone_count; i++)
+        output_stop_zone(&catalog->zones[i]);
     catalog->zone_count = 0;
 }
 
 void output_start(struct catalog *catalog)
 {
     output_stop(catalog);
-    start_zone(catalog, &catalog->zones[0], catalog->config.domain);
+    struct zone_out *out;
+    output_start_zone(catalog, &catalog->zones[0], catalog->config.domain, computed_miss);
     catalog->zone_count = 1;
     if (catalog->config.has_alt_domain) {
-        start_zone(catalog, &catalog->zones[1], catalog->config.alt_domain);
+        output_start_zone(catalog, &catalog->zones[1], catalog->config.alt_domain, computed_miss);
         catalog->zone_count = 2;
     }
-    for (size_t i = 0; i < catalog->zone_count; i++)
-        apex_put_ns(catalog, &catalog->zones[i]);
+    reverse_start(catalog);
+    for (size_t i = 0; (out = output_next(catalog, &i));)
+        apex_put_ns(catalog, out);
 }
 
 struct zone_edit *output_edit(struct zone_out *out)
@@ -122,8 +141,9 @@ static uint32_t next_serial(uint32_t serial)
 size_t catalog_take_zones(struct catalog *catalog, struct zone *zones[CATALOG_ZONES_MAX])
 {
     size_t count = 0;
-    for (size_t i = 0; i < catalog->zone_count; i++) {
-        struct zone_out *out = &catalog->zones[i];
+    struct zone_out *out;
+    reverse_flush(catalog);
+    for (size_t i = 0; (out = output_next(catalog, &i));) {
         if (!out->edit)
             continue;
         if (out->changed) {

@@ -135,9 +135,8 @@ static int add_entry(struct rendering *r, json_t *entry, size_t *count, struct e
     json_t *list = json_array();
     json_array_append(list, entry);
     r->service.datacenter = datacenter_of(r, entry);
-    bool translate =
-        r->catalog->config.translate_wan && r->service.datacenter && r->service.datacenter->origin > 0;
-    struct view *view = view_from_json(list, translate, &faults, err);
+    struct view *view =
+        view_from_json(list, datacenter_is_translated(r->catalog, r->service.datacenter), &faults, err);
     json_decref(list);
     if (!view)
         return -1;

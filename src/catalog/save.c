@@ -13,6 +13,22 @@
 
 #define VERSION 1
 
+static void write_metadata(const struct node *node, struct buf *out)
+{
+    const char *at = node->metadata, *end = at + node->metadata_len;
+    if (at == end)
+        return;
+    buf_puts(out, ",\"Meta\":{");
+    while (at < end) {
+        json_write_text(out, at);
+        buf_puts(out, ":");
+        at += strlen(at) + 1;
+        json_write_text(out, at);
+        at += strlen(at) + 1;
+        buf_puts(out, at < end ? "," : "}");
+    }
+}
+
 static void write_nodes(const struct datacenter *datacenter, struct buf *out)
 {
     const void *key;
@@ -25,7 +41,12 @@ static void write_nodes(const struct datacenter *datacenter, struct buf *out)
         buf_puts(out, first ? "{\"Node\":" : ",{\"Node\":");
         json_write_text(out, node->name);
         buf_puts(out, ",\"Address\":");
-        json_write_text(out, address_text(&node->address, node->host, address));
+        bool two = node->second.kind != ADDRESS_NONE;
+        json_write_text(out, address_text(two ? &node->second : &node->address, node->host, address));
+        if (two) /* read back as they are: the second one as the plain address, the first one by its tag */
+            buf_printf(out, ",\"TaggedAddresses\":{\"lan_ipv%d\":\"%s\"}",
+                       node->address.kind == ADDRESS_IPV4 ? 4 : 6, address_text(&node->address, "", address));
+        write_metadata(node, out);
         buf_puts(out, "}");
         first = false;
     }
@@ -80,7 +101,7 @@ struct saved_view {
 
 /* What was read, before any of it counts. The local datacenter is the first. */
 struct saved {
-    uint32_t serials[CATALOG_ZONES_MAX];
+    uint32_t serials[CATALOG_DOMAINS_MAX];
     struct saved_view items[ZONE_ORIGINS_MAX];
     size_t count;
 };
@@ -121,7 +142,7 @@ static int read_header(struct saved *saved, const json_t *header, const struct c
         return err_set(err, "saved view: it is of datacenter %s, not of %s", datacenter, local);
     add_view(saved, datacenter, header);
     const json_t *serials = json_object_get(header, "serials");
-    for (size_t i = 0; i < CATALOG_ZONES_MAX; i++)
+    for (size_t i = 0; i < CATALOG_DOMAINS_MAX; i++)
         saved->serials[i] = (uint32_t)json_integer_value(json_array_get(serials, i));
     return 0;
 }
@@ -142,7 +163,7 @@ static int read_nodes(struct saved_view *view, const char **at, const char *end,
 {
     json_t *line = next_line(at, end, err);
     char *datacenter = NULL; /* the line before has it */
-    view->nodes = line ? catalog_read_nodes(line, &datacenter, err) : NULL;
+    view->nodes = line ? catalog_read_nodes(line, false, &datacenter, err) : NULL;
     json_decref(line);
     free(datacenter);
     return view->nodes ? 0 : -1;
@@ -240,7 +261,7 @@ int catalog_restore(struct catalog *catalog, const char *data, size_t len, nstim
     int result = read_all(saved, catalog, data, len, err);
     if (result == 0) {
         struct saved_view *local = &saved->items[0];
-        for (size_t i = 0; i < CATALOG_ZONES_MAX; i++)
+        for (size_t i = 0; i < CATALOG_DOMAINS_MAX; i++)
             catalog->zones[i].serial = restored_serial(saved->serials[i]);
         if (local->datacenter[0])
             catalog_set_datacenter(catalog, local->datacenter);

@@ -117,6 +117,8 @@ static void start_view(struct daemon *daemon)
     publish_placeholder(daemon, config->services.domain);
     if (config->services.has_alt_domain)
         publish_placeholder(daemon, config->services.alt_domain);
+    for (size_t i = 0; i < config->services.reverse_count; i++)
+        publish_placeholder(daemon, config->services.reverse[i]);
 }
 
 static void start_watch(struct daemon *daemon)

@@ -2,6 +2,7 @@
 #include "lookup.h"
 #include "lookup_more.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -16,8 +17,9 @@ struct chain {
     struct reply *reply;
     size_t seen[ALIASES_MAX + 1]; /* where in the reply the names passed so far stand, the present one last */
     unsigned aliases;
-    uint32_t most;               /* records of one RRset, by the zone's manner; 0: no limit */
-    size_t len;                  /* of name */
+    uint32_t most;  /* records of one RRset, by the zone's manner; 0: no limit */
+    size_t dropped; /* octets that the name in the reply has more, right before the apex (ZONE_RENAMED) */
+    size_t len;     /* of name */
     uint8_t name[NAME_MAX_WIRE]; /* lower case */
 };
 
@@ -32,7 +34,7 @@ static size_t suffix_at(const struct chain *chain, unsigned labels)
     const uint8_t *at = chain->name;
     for (unsigned all = name_labels(at); all > labels; all--)
         at += 1 + *at;
-    return name_at(chain) + (size_t)(at - chain->name);
+    return name_at(chain) + (size_t)(at - chain->name) + chain->dropped;
 }
 
 const struct zone *lookup_zone(const struct snapshot *snapshot, const uint8_t *lower_name, uint16_t type)
@@ -121,6 +123,7 @@ static bool follow(struct chain *chain, size_t at)
         if (name_equal(chain->reply->out + chain->seen[i], target))
             return false;
     chain->len = name_lower(target, chain->name);
+    chain->dropped = 0;
     chain->seen[++chain->aliases] = at;
     const struct zone *zone = lookup_zone(chain->env->snapshot, chain->name, chain->query->type);
     if (!zone)
@@ -439,6 +442,13 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
     int missed = exists ? 0 : zone_miss(chain->zone, chain->name, &computed);
     if (missed == ZONE_ASK)
         return need_consul(chain, &computed, rcode);
+    if (missed == ZONE_RENAMED) {
+        assert(computed.len < chain->len);
+        chain->dropped += chain->len - computed.len;
+        chain->len = computed.len;
+        memcpy(chain->name, computed.data, computed.len);
+        return true;
+    }
     if (missed)
         return answer_computed(chain, &computed, rcode);
     if (!exists && !may_use(chain, computed.origin, rcode))
@@ -475,6 +485,7 @@ enum dns_rcode lookup(const struct answer_env *env, const struct query *query, c
     enter(&chain, zone);
     chain.seen[0] = DNS_HEADER_LEN;
     chain.aliases = 0;
+    chain.dropped = 0;
     chain.len = query->name_len;
     memcpy(chain.name, query->name, query->name_len);
     reply->authoritative = true;
