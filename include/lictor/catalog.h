@@ -15,8 +15,11 @@
  *   _NAME._TAG.service, _NAME._tcp.service    the same, but for the CNAME
  *   _NAME._TAG, _NAME._tcp                    SRV (and TXT)
  *   TAG.and.TAG.NAME.service, not.TAG...      as TAG.NAME, from when they are asked for (catalog_ask_tags)
- *   NODE.node                                 A, AAAA (or CNAME)
- *   HEX.addr.DC                               computed, in no transfer
+ *   NODE.node                                 A, AAAA, TXT of its metadata (or CNAME alone)
+ *   HEX.addr                                  computed, in no transfer
+ *   NAME.DC.dc                                computed: what NAME.DC is
+ * In the reverse zones, PTR: NODE.node.DC of the nodes at an address, else NAME.service.DC of the services
+ * whose own address it is.
  * Where they differ from Consul's own, on purpose: a service whose instances are all host names has a CNAME
  * alone at NAME.service and TAG.NAME.service (RFC 1034 section 3.6.2 allows nothing beside it) and its SRV
  * records only at the names of RFC 2782; SRV targets are in the domain that was asked; A at the short form is
