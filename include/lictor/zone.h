@@ -53,7 +53,7 @@ struct zone_origins {
 /* How a zone is answered where that is a matter of choice: `compat = "consul"` and Consul's dns_config. All
  * zero: as the RFCs would have it. Of a zone for good, not of a version. */
 struct zone_manner {
-    uint16_t small_answers; /* most records of one RRset in a UDP reply of at most 512 octets; 0: what fits */
+    uint16_t small_answers; /* most A, AAAA or SRV in a UDP reply of at most 512 octets; 0: what fits */
     bool no_tc;             /* a reply that has some of its answer, not all of it, does not say so */
     bool no_empty_names;    /* NXDOMAIN at empty non-terminals (RFC 8020 would have NODATA) */
     bool whole_any;         /* ANY: all addresses and texts of the name, not one RRset (RFC 8482) */

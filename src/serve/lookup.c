@@ -187,14 +187,21 @@ static bool follow_dname(struct chain *chain, const struct zone_found *found, en
 
 /* --- positive answers ------------------------------------------------------------------------------- */
 
+/* How many records of a type a reply takes at most; 0: as many as fit. */
+static uint32_t most_of(const struct chain *chain, uint16_t type)
+{
+    if (type == DNS_RRSIG) /* RFC 8482 section 7: all would amplify like ANY */
+        return 1;
+    return type == DNS_A || type == DNS_AAAA || type == DNS_SRV ? chain->most : 0;
+}
+
 /* Returns where the records end, or 0 if not all of them fitted. */
 static size_t positive(struct chain *chain, const struct piece *piece)
 {
     struct reply *reply = chain->reply;
     struct piece_window window;
     size_t at = reply->pos;
-    /* RFC 8482 section 7: all signatures would amplify like ANY. */
-    uint32_t most = piece_type(piece) == DNS_RRSIG ? 1 : chain->most;
+    uint32_t most = most_of(chain, piece_type(piece));
     if (!reply_rrset(reply, &reply->answers, piece, chain->env->rng, name_at(chain), most, &window)) {
         reply->truncated = true;
         return 0;

@@ -105,6 +105,8 @@ class Context:
 
 def record_space(reply):
     """About what one more record of the kind takes."""
+    if "TXT" in reply.types("additional"):
+        return 400  # a node's texts are there whole or not at all
     return 80 if "SRV" in reply.types() else 32
 
 

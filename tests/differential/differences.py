@@ -5,6 +5,7 @@ A rule gets the question, the reply so far, and the context (`context.expected(n
 question); it returns another reply, or the same object if it has nothing to say. Rules apply in the order of this file. With
 `compat = "consul"` only the rules whose `compat` says what remains do."""
 
+import re
 from collections import Counter
 from typing import Callable, NamedTuple
 
@@ -175,6 +176,16 @@ def empty_non_terminal(question, reply, context):
     return reply
 
 
+@difference("`name.service.dc1.dc`, with `dc` for what kind of label stands before it", "NXDOMAIN in 1.8", "as `name.service.dc1`",
+            "later versions have it; the pairs of Enterprise (`ns`, `ap`, `sg`) and `peer` are NXDOMAIN")
+def labelled_datacenter(question, reply, context):
+    if reply.rcode != "NXDOMAIN" or question.name != "web.service.dc1.dc.consul":
+        return reply
+    other = context.expected("web.service.dc1.consul", question.type)
+    return reply.with_(rcode=other.rcode, answer=each(other.answer, lambda record: record.at(reply.asked)), authority=other.authority,
+                       additional=other.additional)
+
+
 # --- types
 
 @difference("TXT at a name of a service", "A and AAAA records", "NODATA", "an answer has the type that was asked (4215, 1931)")
@@ -191,10 +202,11 @@ def addr_of_type(question, reply, context):
     return reply
 
 
-@difference("`.addr` below no datacenter, or an unknown one", "answered: any label stands there", "NXDOMAIN",
+@difference("`.addr` below an unknown datacenter, or of another length than 8 or 32 digits", "answered: any label stands there", "NXDOMAIN",
             "only names of a datacenter that is there exist")
 def addr_of_datacenter(question, reply, context):
-    if question.form == "addr" and not question.name.lower().endswith(".addr.dc1.consul") and reply.rcode == "NOERROR":
+    if question.form == "addr" and not re.search(r"\.addr\.dc1\.consul$|^([0-9a-f]{8}|[0-9a-f]{32})\.addr\.consul$", question.name.lower()) and \
+            reply.rcode == "NOERROR":
         return negative(reply, context, question, "NXDOMAIN")
     return reply
 
@@ -304,7 +316,7 @@ def additional_ttl(question, reply, context):
     if question.type != "SRV":
         return reply
     return same_or(reply, additional=each(reply.additional, lambda record: record.with_ttl(
-        context.ttl_at(record.owner)) if record.type in ("A", "AAAA") else record))
+        context.ttl_at(record.owner)) if record.type in ("A", "AAAA", "TXT") else record))
 
 
 @difference("SRV to an alias", "the chain in the additional section", "nothing there", "SRV targets are to be no aliases (RFC 2782); resolvers ask")
@@ -324,6 +336,19 @@ def txt_of_target(question, reply, context):
         return reply
     return same_or(reply, additional=Counter({record: count for record, count in reply.additional.items()
                                               if record.type != "TXT" or record.owner in targets}))
+
+
+@difference("metadata TXT of a node", "beside SRV under the node's name, whatever the target; beside an empty answer, too",
+            "beside addresses, and SRV to them, of that very name", "the additional section is about names in the answer")
+def texts_of_others(question, reply, context):
+    if reply.types() & {"A", "AAAA"}:
+        return reply
+    targets = {record.data.split()[3] for record in reply.answer if record.type == "SRV"}
+    additional = Counter({record: count for record, count in reply.additional.items() if record.type != "TXT" or record.owner in targets})
+    for target in targets:
+        if context.consul(target.rstrip("."), "TXT"):
+            additional |= only(context.expected(target.rstrip("."), "TXT").answer, "TXT")
+    return same_or(reply, additional=additional)
 
 
 @difference("metadata TXT in the additional section", "beside A, AAAA and SRV, unless switched off", "only when asked for as TXT",
