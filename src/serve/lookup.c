@@ -244,6 +244,13 @@ static void add_texts(struct chain *chain, const struct zone_owner *owner, uint1
         more_target_texts(chain->reply, chain->env->rng, chain->zone, from, end);
 }
 
+static void answer_piece(struct chain *chain, const struct zone_owner *owner, const struct piece *piece)
+{
+    size_t from = chain->reply->pos, end = positive(chain, piece);
+    if (zone_manner(chain->zone)->texts && end)
+        add_texts(chain, owner, piece_type(piece), from, end);
+}
+
 /* One RRset stands for ANY (RFC 8482 section 4.1): an alias if the name is one; signatures only if nothing
  * else is there. */
 static const struct piece *any_of(const struct zone_owner *owner)
@@ -264,15 +271,12 @@ static bool answer_owner(struct chain *chain, const struct zone_owner *owner)
     const struct zone_manner *manner = zone_manner(chain->zone);
     if (type == DNS_ANY) {
         if (!manner->whole_any || !answer_all(chain, owner))
-            positive(chain, any_of(owner));
+            answer_piece(chain, owner, any_of(owner));
         return false;
     }
     const struct piece *piece = zone_owner_get(owner, type);
     if (piece) {
-        size_t from = chain->reply->pos;
-        size_t end = positive(chain, piece);
-        if (manner->texts && end)
-            add_texts(chain, owner, type, from, end);
+        answer_piece(chain, owner, piece);
         return false;
     }
     piece = zone_owner_get(owner, DNS_CNAME);
