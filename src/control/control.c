@@ -4,6 +4,7 @@
 #include "lictor/log.h"
 #include "lictor/xalloc.h"
 
+
 #include <event2/event.h>
 #include <stdlib.h>
 
@@ -133,6 +134,8 @@ struct counts_job {
 static void count_view(void *arg)
 {
     struct counts_job *job = arg;
+    const char *datacenter = catalog_datacenter(job->catalog);
+    snprintf(job->counts.datacenter, sizeof(job->counts.datacenter), "%s", datacenter ? datacenter : "");
     job->counts.services = catalog_service_count(job->catalog, NULL);
     job->counts.instances = catalog_instance_count(job->catalog, NULL);
     job->counts.nodes = catalog_node_count(job->catalog, NULL);

@@ -8,6 +8,7 @@
 /* Counts of the view, which only the builder may read: fetched once a second. */
 struct view_counts {
     size_t services, instances, nodes;
+    char datacenter[64]; /* the local one; "" while it is not known */
     struct catalog_stats stats;
 };
 

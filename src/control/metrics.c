@@ -248,9 +248,8 @@ static void put_remote_age(void *arg, const char *name, bool live, nstime contac
 static void sample_view_age_seconds(struct scrape *s)
 {
     nstime contact = s->view->watch ? watch_last_contact(s->view->watch) : 0;
-    const char *datacenter = s->view->config->consul.datacenter;
     if (contact)
-        put1(s, "datacenter", datacenter ? datacenter : "local", seconds(clock_boot() - contact));
+        put1(s, "datacenter", s->control->counts.datacenter, seconds(clock_boot() - contact));
     if (s->view->datacenters)
         datacenters_each(s->view->datacenters, put_remote_age, s);
 }
