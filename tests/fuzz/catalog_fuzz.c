@@ -15,8 +15,21 @@ static struct zone_state state;
 
 static struct catalog *new_catalog(void)
 {
-    struct config_services config = {
-        .enabled = true, .has_alt_domain = true, .answers = 3, .soa_expire = 86400};
+    static char web[] = "web", all[] = "*";
+    static struct config_service policies[] = {
+        {.pattern = web,
+         .set = CONFIG_SERVICE_TXT | CONFIG_SERVICE_ORDER | CONFIG_SERVICE_LAST_RESORT,
+         .txt = true,
+         .order = CONFIG_ORDER_NEAREST,
+         .last_resort = CONFIG_LAST_ALL},
+        {.pattern = all, .set = CONFIG_SERVICE_LAST_RESORT, .last_resort = CONFIG_LAST_NODATA},
+    };
+    struct config_services config = {.enabled = true,
+                                     .has_alt_domain = true,
+                                     .answers = 3,
+                                     .soa_expire = 86400,
+                                     .service = policies,
+                                     .service_count = 2};
     name_from_text("consul", NULL, config.domain, NULL);
     name_from_text("sd.example", NULL, config.alt_domain, NULL);
     return catalog_new(&config, "dc1", &state);
@@ -96,17 +109,55 @@ static void saved_view(const char *text, size_t len)
     catalog_free(catalog);
 }
 
-static void visit(void *arg, const struct flagged *entry)
+static void coordinates(const char *text, size_t len)
+{
+    static const char web[] =
+        "[{\"Node\":{\"Node\":\"n\",\"Address\":\"10.0.0.1\"},\"Service\":{\"ID\":\"w\"}}]";
+    struct catalog *catalog = new_catalog();
+    struct err err;
+    catalog_put_service(catalog, NULL, "web", web, sizeof(web) - 1, &err);
+    if (catalog_put_coordinates(catalog, "n", text, len, &err) >= 0)
+        assert(catalog_put_coordinates(catalog, "n", text, len, &err) == 0);
+    check_zones(catalog);
+    catalog_free(catalog);
+}
+
+/* Whatever name a worker hands on. */
+static void tags(const char *text, size_t len)
+{
+    static const char web[] =
+        "[{\"Node\":{\"Node\":\"n\",\"Address\":\"10.0.0.1\"},\"Service\":{\"ID\":\"w\","
+        "\"Tags\":[\"a\",\"b\",\"a.and.c\"]}}]";
+    struct catalog *catalog = new_catalog();
+    struct err err;
+    uint8_t name[NAME_MAX_WIRE];
+    char *copy = strndup(text, len);
+    catalog_put_service(catalog, NULL, "web", web, sizeof(web) - 1, &err);
+    if (name_from_text(copy, NULL, name, NULL) > 0) {
+        name_lower(name, name);
+        bool there = catalog_ask_tags(catalog, name);
+        assert(catalog_ask_tags(catalog, name) == there);
+    }
+    check_zones(catalog);
+    catalog_free(catalog);
+    free(copy);
+}
+
+static void visit(void *arg, const struct catalog_check *check)
 {
     (void)arg;
-    assert(entry->name);
+    assert(check->node);
 }
 
 static void lists(const char *text, size_t len)
 {
     struct err err;
-    struct strmap *checks = checks_list_parse(text, len, &err);
-    checks_list_diff(NULL, checks, visit, NULL);
+    struct check_list *checks = checks_list_parse(text, len, &err);
+    if (checks) {
+        checks_list_diff(NULL, checks, visit, visit, NULL);
+        checks_list_of_service(checks, "web", visit, NULL);
+        checks_list_of_node(checks, "n", visit, NULL);
+    }
     checks_list_free(checks);
     services_list_free(services_list_parse(text, len, &err));
 }
@@ -123,6 +174,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'n':
         body(NULL, text, size - 1);
+        break;
+    case 'c':
+        coordinates(text, size - 1);
+        break;
+    case 't':
+        tags(text, size - 1);
         break;
     case 'v':
         saved_view(text, size - 1);

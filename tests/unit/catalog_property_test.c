@@ -282,33 +282,64 @@ static void compare_zones(const struct zone *have, const struct zone *afresh, ui
         fail_msg("seed %llu, step %d: %s", (unsigned long long)seed, at, err.text);
 }
 
-static void compare_catalogs(struct fixture *f, struct world *w, uint64_t seed, int at)
+static void compare_versions(struct fixture *f, struct fixture *other, uint64_t seed, int at)
+{
+    take(f);
+    take(other);
+    for (size_t i = 0; i < other->count; i++)
+        for (size_t k = 0; k < f->count; k++)
+            if (name_equal(zone_apex(f->zones[k]), zone_apex(other->zones[i])))
+                compare_zones(f->zones[k], other->zones[i], seed, at);
+}
+
+static void compare_reports(struct catalog *a, struct catalog *b, uint64_t seed, int at)
+{
+    for (size_t dc = 0; dc < DATACENTERS; dc++) {
+        const char *datacenter = datacenter_names[dc];
+        assert_int_equal(catalog_instance_count(a, datacenter), catalog_instance_count(b, datacenter));
+        assert_int_equal(catalog_service_count(a, datacenter), catalog_service_count(b, datacenter));
+        for (size_t i = 0; i < SERVICES; i++) {
+            json_t *x = catalog_services_json(a, datacenter, service_names[i]),
+                   *y = catalog_services_json(b, datacenter, service_names[i]);
+            if (x && y ? !json_equal(x, y) : x != y)
+                fail_msg("seed %llu, step %d: the report on %s differs", (unsigned long long)seed, at,
+                         service_names[i]);
+            json_decref(x);
+            json_decref(y);
+        }
+    }
+}
+
+static void compare_with_afresh(struct fixture *f, struct world *w, uint64_t seed, int at)
 {
     struct fixture afresh = {.catalog = build_afresh(w, &f->state)};
     give_asked(f->catalog, w); /* a service that went took them with it */
     give_asked(afresh.catalog, w);
-    take(f);
-    take(&afresh);
-    for (size_t i = 0; i < afresh.count; i++)
-        for (size_t k = 0; k < f->count; k++)
-            if (name_equal(zone_apex(f->zones[k]), zone_apex(afresh.zones[i])))
-                compare_zones(f->zones[k], afresh.zones[i], seed, at);
-    for (size_t dc = 0; dc < DATACENTERS; dc++) {
-        assert_int_equal(catalog_instance_count(f->catalog, datacenter_names[dc]),
-                         catalog_instance_count(afresh.catalog, datacenter_names[dc]));
-        assert_int_equal(catalog_service_count(f->catalog, datacenter_names[dc]),
-                         catalog_service_count(afresh.catalog, datacenter_names[dc]));
-        for (size_t i = 0; i < SERVICES; i++) {
-            json_t *a = catalog_services_json(f->catalog, datacenter_names[dc], service_names[i]);
-            json_t *b = catalog_services_json(afresh.catalog, datacenter_names[dc], service_names[i]);
-            if (a && b ? !json_equal(a, b) : a != b)
-                fail_msg("seed %llu, step %d: the report on %s differs", (unsigned long long)seed, at,
-                         service_names[i]);
-            json_decref(a);
-            json_decref(b);
-        }
-    }
+    compare_versions(f, &afresh, seed, at);
+    compare_reports(f->catalog, afresh.catalog, seed, at);
     stop(&afresh);
+}
+
+/* What is saved and read back is the same view. */
+static void compare_with_restored(struct fixture *f, const struct world *w, uint64_t seed, int at)
+{
+    struct fixture restored = {.catalog = new_catalog(w, &f->state)};
+    struct buf saved = {0};
+    struct err err = {""};
+    nstime as_of;
+    for (size_t dc = 1; dc < DATACENTERS; dc++) { /* what was never read is not saved */
+        struct zone_state *state = catalog_add_datacenter(f->catalog, datacenter_names[dc]);
+        atomic_store(&state->held, false);
+    }
+    catalog_save(f->catalog, 1, &saved);
+    check_err(catalog_restore(restored.catalog, (const char *)saved.data, saved.len, &as_of, &err), &err);
+    buf_free(&saved);
+    catalog_put_ns(restored.catalog, w->ns, w->ns_count);
+    give_coordinates(restored.catalog, w);
+    give_asked(restored.catalog, w);
+    compare_versions(f, &restored, seed, at);
+    compare_reports(f->catalog, restored.catalog, seed, at);
+    stop(&restored);
 }
 
 static void run(uint64_t seed)
@@ -325,8 +356,9 @@ static void run(uint64_t seed)
     for (int at = 0; at < STEPS; at++) {
         step(&w, f.catalog);
         if (one_in(&w, 10) || at + 1 == STEPS)
-            compare_catalogs(&f, &w, seed, at);
+            compare_with_afresh(&f, &w, seed, at);
     }
+    compare_with_restored(&f, &w, seed, STEPS);
     stop(&f);
     for (size_t dc = 0; dc < DATACENTERS; dc++) {
         for (size_t i = 0; i < SERVICES; i++)
