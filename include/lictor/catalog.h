@@ -176,7 +176,7 @@ struct catalog_asked {
     enum ask_kind kind;  /* ASK_QUERY: body of /v1/query/X/execute; else of /v1/health/... */
     size_t zone;         /* SRV targets are below 0 `domain` or 1 `alt-domain` */
     const char *service; /* lower case; of ASK_QUERY the query, whose answer names the service */
-    bool srv_only;       /* for a name of RFC 2782 */
+    bool rfc2782;        /* for a name of RFC 2782 */
     bool keep_order;     /* the order of the body is the order of the answer: the nearest first */
 };
 struct catalog_rrsets {

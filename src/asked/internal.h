@@ -13,7 +13,7 @@ struct target {
     size_t zone;         /* below which apex: 0 `domain`, 1 `alt-domain` */
     char subject[256];   /* dotted, lower case: the query's or the service's name */
     char datacenter[64]; /* lower case; empty: the local one */
-    bool srv_only;       /* _NAME._tcp.query */
+    bool rfc2782;        /* _NAME._tcp.query: asked for SRV */
 };
 /* False: nothing in Consul can have such a name. Pure. */
 bool target_parse(const struct ask_question *question, const struct config_services *config,

@@ -152,7 +152,7 @@ static void on_body(void *arg, struct consul_response *response)
     job->what = (struct catalog_asked){.kind = target->kind,
                                        .zone = target->zone,
                                        .service = target->subject,
-                                       .srv_only = target->srv_only,
+                                       .rfc2782 = target->rfc2782,
                                        .keep_order = result->keep_order};
     /* As Consul's DNS says of prepared queries, whether or not they look at the address. */
     job->scoped = target->kind == ASK_QUERY;

@@ -74,15 +74,14 @@ bool target_parse(const struct ask_question *question, const struct config_servi
         count -= 2;
     else
         return false;
-    if (question->kind == ASK_QUERY && count == 2 && labels[0][0] > 1 && labels[0][1] == '_' &&
-        is_label(labels[1], "_tcp")) {
-        out->srv_only = true;
-        memcpy(out->subject, labels[0] + 2, labels[0][0] - 1u);
-        return true;
-    }
-    for (unsigned i = 0; i < count; i++)
+    /* As Consul since 1.9: whatever protocol it says. */
+    out->rfc2782 = question->kind == ASK_QUERY && count >= 2 && labels[0][0] > 1 && labels[0][1] == '_' &&
+                   labels[count - 1][1] == '_';
+    for (unsigned i = 0; i < count - out->rfc2782; i++)
         if (!append(out->subject, sizeof out->subject, labels[i]))
             return false;
+    if (out->rfc2782)
+        memmove(out->subject, out->subject + 1, strlen(out->subject));
     return true;
 }
 

@@ -191,15 +191,14 @@ static void make(struct rendering *r, struct records *records, uint16_t type, st
         out->pieces[out->count++] = rrset.piece;
 }
 
-/* Beside a CNAME nothing may stand (RFC 1034 section 3.6.2): the SRV records are at the name of RFC 2782. */
+/* Beside a CNAME nothing may stand (RFC 1034 section 3.6.2): the SRV records are at the name of RFC 2782,
+ * which is asked for them. */
 static void make_all(struct rendering *r, struct catalog_rrsets *out)
 {
     bool alias = r->to.a.items.len == 0 && r->to.aaaa.items.len == 0 && r->to.cname.items.len > 0;
     out->ttl = r->ttl;
     out->count = 0;
-    if (r->what->srv_only) {
-        make(r, &r->to.srv, DNS_SRV, out);
-    } else if (alias) {
+    if (alias && !r->what->rfc2782) {
         make(r, &r->to.cname, DNS_CNAME, out);
     } else {
         make(r, &r->to.a, DNS_A, out);

@@ -8,7 +8,8 @@
 #include "lictor/ask.h"
 
 #define PARKED_MAX 512 /* a worker; desk.c has room for so many outcomes */
-/* Of one TCP connection, so that a single client does not take all places. */
+/* Of one TCP connection, so that a single client does not take all places: no more of its messages are read
+ * until there is one again. */
 #define PARKED_A_CONNECTION 64
 /* A longer message is not waited for: a question with every option in use takes half of this. */
 #define PARKED_MESSAGE 512

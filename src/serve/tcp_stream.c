@@ -17,7 +17,7 @@ static size_t length_at(const uint8_t *at)
 static bool may_take_more(const struct worker *worker, const struct connection *c)
 {
     size_t most = worker->tcp->unsent > TCP_UNSENT_ALL_MAX ? 0 : TCP_UNSENT_MAX;
-    return !c->stream && tcp_unsent(c) <= most;
+    return !c->stream && c->parked < PARKED_A_CONNECTION && tcp_unsent(c) <= most;
 }
 
 /* --- writing -------------------------------------------------------------------------------------- */
@@ -310,9 +310,11 @@ void tcp_reply(struct worker *worker, struct connection *c, size_t len, bool gat
     uint8_t *prefix = worker->tcp->gather;
     prefix[0] = (uint8_t)(len >> 8);
     prefix[1] = (uint8_t)len;
-    if (push(worker, c, len > 0 ? 2 + len : 0, gated)) {
-        if (tcp_unsent(c) == 0)
-            tcp_progress(worker, c);
-        go_on(worker, c);
-    }
+    if (!push(worker, c, len > 0 ? 2 + len : 0, gated))
+        return;
+    if (tcp_unsent(c) == 0)
+        tcp_progress(worker, c);
+    if (c->in && may_take_more(worker, c) && !answer_kept(worker, c)) /* there is a place again */
+        return;
+    go_on(worker, c);
 }

@@ -7,6 +7,7 @@ question); it returns another reply, or the same object if it has nothing to say
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Callable, NamedTuple
 
 from .reply import Record
@@ -166,6 +167,15 @@ def dotted_services(question, reply, context):
     beside = Record("0a020404.addr.dc1.consul.", "A", context.node_ttl, "10.2.4.4")
     return reply.with_(rcode="NOERROR", answer=Counter([Record(reply.asked, type, ttl, found)]), authority=Counter(),
                        additional=Counter([beside] if type == "SRV" else []))
+
+
+@difference("`_name._tcp.query` (1.8)", "NXDOMAIN", "the prepared query", "later versions of Consul answer it")
+def query_of_rfc2782(question, reply, context):
+    name = question.name.lower()
+    if question.form != "query" or not name.startswith("_") or reply.rcode != "NXDOMAIN":
+        return reply
+    plain = context.expected(name[1:].replace("._tcp.", "."), question.type)
+    return plain.with_(asked=reply.asked, answer=each(plain.answer, lambda record: replace(record, owner=reply.asked)))
 
 
 @difference("empty non-terminals (`service.consul`, `dc1.consul`)", "NXDOMAIN", "NODATA with the SOA",

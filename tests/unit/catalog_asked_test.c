@@ -65,13 +65,16 @@ static void what_is_asked(void **state)
         const char *path; /* NULL: no such thing can be */
         const char *datacenter;
         size_t zone;
-        bool srv_only;
+        bool rfc2782;
     } rows[] = {
         {"db.query.consul.", ASK_QUERY, "/v1/query/db/execute", "", 0, false},
         {"a.b.query.dc2.consul.", ASK_QUERY, "/v1/query/a.b/execute", "dc2", 0, false},
         {"_db._tcp.query.consul.", ASK_QUERY, "/v1/query/db/execute", "", 0, true},
-        {"_db._udp.query.consul.", ASK_QUERY, "/v1/query/_db._udp/execute", "", 0, false},
+        {"_db._udp.query.consul.", ASK_QUERY, "/v1/query/db/execute", "", 0, true},
+        {"_a.b._tcp.query.consul.", ASK_QUERY, "/v1/query/a.b/execute", "", 0, true},
+        {"_db.query.consul.", ASK_QUERY, "/v1/query/_db/execute", "", 0, false},
         {"_._tcp.query.consul.", ASK_QUERY, "/v1/query/_._tcp/execute", "", 0, false},
+        {"_web._tcp.connect.consul.", ASK_CONNECT, "/v1/health/connect/_web._tcp", "", 0, false},
         {"a/b.query.consul.", ASK_QUERY, "/v1/query/a%2Fb/execute", "", 0, false},
         {"a?b&c.query.consul.", ASK_QUERY, "/v1/query/a%3Fb%26c/execute", "", 0, false},
         {"db.query.alt.consul.", ASK_QUERY, "/v1/query/db/execute", "", 1, false},
@@ -100,7 +103,7 @@ static void what_is_asked(void **state)
         assert_string_equal(path, rows[i].path);
         assert_string_equal(target.datacenter, rows[i].datacenter);
         assert_int_equal(target.zone, rows[i].zone);
-        assert_int_equal(target.srv_only, rows[i].srv_only);
+        assert_int_equal(target.rfc2782, rows[i].rfc2782);
         free(path);
     }
 }
@@ -220,10 +223,6 @@ static void order(void **state)
         assert_string_equal(srv(0), "3 n3.node.dc1.consul.");
         forget();
     }
-    assert_int_equal(render(&f, (struct catalog_asked){.kind = ASK_QUERY, .srv_only = true}, body), 1);
-    assert_int_equal(rrsets.count, 1);
-    assert_int_equal(piece_count(rrset(DNS_SRV)), 3);
-    forget();
     stop(&f);
 }
 
@@ -247,6 +246,12 @@ static void services(void **state)
                      1);
     assert_int_equal(rrsets.count, 1); /* beside an alias nothing may stand */
     assert_non_null(rrset(DNS_CNAME));
+    forget();
+    assert_int_equal(render(&f, (struct catalog_asked){.kind = ASK_QUERY, .rfc2782 = true},
+                            QUERY("", INSTANCE("n1", "10.0.0.1", "dc1", "gate.example.com", "1", "passing"))),
+                     1);
+    assert_int_equal(rrsets.count, 1); /* asked for SRV */
+    assert_string_equal(srv(0), "1 gate.example.com.");
     forget();
     stop(&f);
 }
