@@ -144,15 +144,13 @@ def srv_name_exists(question, reply, context):
     return reply
 
 
-@difference("`_name._tcp.query`", "NXDOMAIN", "SRV records of the prepared query", "later versions of Consul do so")
+@difference("`_name._tcp.query`", "NXDOMAIN", "the prepared query", "later versions of Consul do so")
 def srv_of_query(question, reply, context):
-    if question.form != "query" or not question.name.startswith("_q-web.") or reply.rcode != "NXDOMAIN" or question.type in ("SOA", "NS"):
+    name = question.name.lower()
+    if question.form != "query" or not name.startswith("_") or reply.rcode != "NXDOMAIN":
         return reply
-    if question.type not in ("SRV", "ANY"):
-        return reply.with_(rcode="NOERROR")
-    srv = context.expected("q-web.query.consul", "SRV")
-    return reply.with_(rcode="NOERROR", answer=each(srv.answer, lambda record: record.at(reply.asked)), authority=Counter(),
-                       additional=srv.additional)
+    plain = context.expected(name[1:].replace("._tcp.", "."), question.type)
+    return plain.with_(asked=reply.asked, answer=each(plain.answer, lambda record: replace(record, owner=reply.asked)))
 
 
 @difference("services with dots in their name", "NXDOMAIN: the dots are taken for a tag's", "answered: the longest name that is registered, then a tag",
@@ -167,15 +165,6 @@ def dotted_services(question, reply, context):
     beside = Record("0a020404.addr.dc1.consul.", "A", context.node_ttl, "10.2.4.4")
     return reply.with_(rcode="NOERROR", answer=Counter([Record(reply.asked, type, ttl, found)]), authority=Counter(),
                        additional=Counter([beside] if type == "SRV" else []))
-
-
-@difference("`_name._tcp.query` (1.8)", "NXDOMAIN", "the prepared query", "later versions of Consul answer it")
-def query_of_rfc2782(question, reply, context):
-    name = question.name.lower()
-    if question.form != "query" or not name.startswith("_") or reply.rcode != "NXDOMAIN":
-        return reply
-    plain = context.expected(name[1:].replace("._tcp.", "."), question.type)
-    return plain.with_(asked=reply.asked, answer=each(plain.answer, lambda record: replace(record, owner=reply.asked)))
 
 
 @difference("empty non-terminals (`service.consul`, `dc1.consul`)", "NXDOMAIN", "NODATA with the SOA",
