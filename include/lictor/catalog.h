@@ -68,6 +68,11 @@ const char *catalog_datacenter(const struct catalog *catalog);
 struct zone_state *catalog_add_datacenter(struct catalog *catalog, const char *datacenter);
 /* Its names do not exist any more (NXDOMAIN). Returns 1 if it had records, else 0. The local one stays. */
 int catalog_remove_datacenter(struct catalog *catalog, const char *datacenter);
+/* While it is being read for the first time nothing of it is in the zones, nor does anything fall back to it:
+ * part of a view must not be taken for the whole, be it in a transfer. No effect if it has a view. */
+void catalog_hide_datacenter(struct catalog *catalog, const char *datacenter);
+/* Its view is complete. */
+void catalog_show_datacenter(struct catalog *catalog, const char *datacenter);
 /* Calls visit for each remote datacenter (lower-case). */
 void catalog_each_datacenter(const struct catalog *catalog, void (*visit)(void *arg, const char *datacenter),
                              void *arg);

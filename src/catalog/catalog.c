@@ -90,6 +90,28 @@ static void render_all(struct catalog *catalog)
         render_datacenter(catalog, datacenter);
 }
 
+void catalog_hide_datacenter(struct catalog *catalog, const char *name)
+{
+    struct datacenter *datacenter = datacenter_find(catalog, name);
+    /* What has been shown stays: it is a view, if an old one. */
+    if (datacenter && datacenter->origin > 0 && strmap_count(datacenter->services) == 0 &&
+        strmap_count(datacenter->nodes) == 0)
+        datacenter->hidden = true;
+}
+
+void catalog_show_datacenter(struct catalog *catalog, const char *name)
+{
+    struct datacenter *datacenter = datacenter_find(catalog, name);
+    const void *key;
+    void *value;
+    if (!datacenter || !datacenter->hidden)
+        return;
+    datacenter->hidden = false;
+    render_datacenter(catalog, datacenter);
+    for (size_t i = 0; strmap_next(datacenter->services, &i, &key, NULL, &value);)
+        fallback_changed(catalog, datacenter, key);
+}
+
 void catalog_configure(struct catalog *catalog, const struct config_services *config)
 {
     config_services_free(&catalog->config);

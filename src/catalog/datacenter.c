@@ -199,6 +199,7 @@ int catalog_remove_datacenter(struct catalog *catalog, const char *name)
         return 0;
     int had = strmap_count(datacenter->services) + strmap_count(datacenter->nodes) > 0;
     datacenter_empty(catalog, datacenter);
+    datacenter->hidden = false;
     atomic_store(&catalog->origins->at[datacenter->origin].known, false);
     free(datacenter->name);
     datacenter->name = NULL;

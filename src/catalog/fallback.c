@@ -8,7 +8,7 @@
 const struct service *fallback_service(const struct catalog *catalog, const struct service *service, size_t i)
 {
     const struct datacenter *datacenter = datacenter_find(catalog, service->policy.datacenters.items[i]);
-    if (!datacenter || datacenter->origin == 0)
+    if (!datacenter || datacenter->origin == 0 || datacenter->hidden)
         return NULL;
     return strmap_gets(datacenter->services, service->name);
 }

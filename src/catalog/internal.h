@@ -62,6 +62,7 @@ struct place {
 /* One datacenter's view. */
 struct datacenter {
     char *name;              /* folded; NULL: the local one while it is unknown, or a remote one that went */
+    bool hidden;             /* being read: nothing of it is rendered, and nothing falls back to it */
     uint8_t origin;          /* its number: in catalog->datacenters and for the query engine. 0: local */
     struct strmap *services; /* folded name -> struct service */
     struct strmap *nodes;    /* folded name -> struct node */

@@ -128,7 +128,7 @@ static void put_names(struct catalog *catalog, const struct node *node, uint16_t
 
 void render_node(struct catalog *catalog, struct node *node)
 {
-    if (catalog->zone_count == 0)
+    if (catalog->zone_count == 0 || node->datacenter->hidden)
         return;
     reverse_node(catalog, node, true);
     node->pieces[0] = make_address(catalog, node, &node->address);

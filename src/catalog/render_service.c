@@ -75,7 +75,7 @@ static void replace_sets(struct catalog *catalog, struct service *service, const
 
 void render_service(struct catalog *catalog, struct service *service)
 {
-    if (catalog->zone_count == 0)
+    if (catalog->zone_count == 0 || service->datacenter->hidden)
         return;
     struct service next = {0};
     answer_sets_make(catalog, service, &next);

@@ -79,7 +79,7 @@ void catalog_save(const struct catalog *catalog, nstime as_of, struct buf *out)
     for (size_t i = 1; (datacenter = datacenter_next(catalog, &i));) {
         const struct zone_state *state = &catalog->origins->at[datacenter->origin].state;
         nstime stale_from = atomic_load(&state->stale_from);
-        if (atomic_load(&state->held))
+        if (atomic_load(&state->held) || datacenter->hidden)
             continue; /* never read whole */
         buf_puts(out, "{\"datacenter\":");
         json_write_text(out, datacenter->name);

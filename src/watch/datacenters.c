@@ -160,8 +160,10 @@ static void run_forget(void *arg)
     struct forget_job *job = arg;
     const struct datacenters_config *config = &job->datacenters->config;
     bool changed = catalog_remove_datacenter(config->catalog, job->name);
-    if (job->known)
+    if (job->known) {
         catalog_add_datacenter(config->catalog, job->name);
+        catalog_hide_datacenter(config->catalog, job->name);
+    }
     if (changed)
         config->changed(config->changed_arg);
 }
@@ -316,8 +318,13 @@ static void run_names(void *arg)
     if (!job->local_known)
         return;
     catalog_each_datacenter(catalog, add_restored, job);
-    for (size_t i = 0; i < job->count; i++)
-        job->items[i].state = catalog_add_datacenter(catalog, job->items[i].name);
+    for (size_t i = 0; i < job->count; i++) {
+        struct known *known = &job->items[i];
+        known->state = catalog_add_datacenter(catalog, known->name);
+        if (known->state && known->state != job->datacenters->config.state &&
+            atomic_load(&known->state->held))
+            catalog_hide_datacenter(catalog, known->name);
+    }
 }
 
 /* A view from disk ends when it is too old, as the local one does; its watch sets the time from the first

@@ -129,6 +129,8 @@ void watch_free(struct watch *watch)
 static void run_first(void *arg)
 {
     struct watch *watch = arg;
+    if (watch->config.datacenter)
+        catalog_show_datacenter(watch->config.catalog, watch->config.datacenter);
     watch->config.changed(watch->config.changed_arg);
 }
 

@@ -274,6 +274,43 @@ static void unread_is_not_absent(void **arg)
     assert_int_equal(ask(f, "web.service.dc2.consul", DNS_A), DNS_NOERROR);
 }
 
+/* A view that is being read is in no zone before it is whole, and nothing falls back to it. */
+static void half_a_view_is_none(void **arg)
+{
+    struct fixture *f = *arg;
+    static char pattern[] = "far", datacenter[] = "dc2";
+    char *list[] = {datacenter};
+    struct config_service fallback = {
+        .pattern = pattern, .set = CONFIG_SERVICE_DATACENTERS, .datacenters = {.items = list, .count = 1}};
+    f->config.service = &fallback;
+    f->config.service_count = 1;
+    catalog_configure(f->catalog, &f->config);
+    struct zone_state *remote = catalog_add_datacenter(f->catalog, "dc2");
+    catalog_hide_datacenter(f->catalog, "dc2");
+    put(f, "dc2", "far", BODY("N2", "10.0.0.2", "10.2.2.2"));
+    put(f, "dc2", NULL, NODES("N2", "10.0.0.2"));
+    put(f, NULL, NULL, NODES("n1", "10.0.0.1"));
+    take(f);
+    const struct zone *zone = snapshot_get(f->snapshot, (const uint8_t *)"\6consul");
+    size_t before = zone_names(zone);
+    assert_int_equal(ask(f, "far.service.consul", DNS_A), DNS_NXDOMAIN);
+    catalog_configure(f->catalog, &f->config); /* renders everything anew */
+    take(f);
+    assert_int_equal(zone_names(snapshot_get(f->snapshot, (const uint8_t *)"\6consul")), before);
+    catalog_show_datacenter(f->catalog, "dc2");
+    atomic_store(&remote->held, false);
+    take(f);
+    assert_int_equal(ask(f, "far.service.dc2.consul", DNS_A), DNS_NOERROR);
+    assert_int_equal(ask(f, "n2.node.dc2.consul", DNS_A), DNS_NOERROR);
+    assert_int_equal(ask(f, "far.service.consul", DNS_A), DNS_NOERROR);
+    catalog_hide_datacenter(f->catalog, "dc2"); /* it has a view */
+    put(f, "dc2", "far", BODY("N2", "10.0.0.2", "10.2.2.3"));
+    take(f);
+    ask(f, "far.service.consul", DNS_A);
+    assert_true(has_octets(f, "\012\2\2\3", 4));
+    f->config.service_count = 0;
+}
+
 static void count_one(void *arg, const char *datacenter)
 {
     buf_printf(arg, "%s ", datacenter);
@@ -430,8 +467,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(names_stand_under_their_label), TEST(each_has_its_own_age), TEST(unread_is_not_absent),
-        TEST(names_that_cannot_be),          TEST(saved_and_restored),   TEST(tagged_addresses),
+        TEST(names_stand_under_their_label),
+        TEST(each_has_its_own_age),
+        TEST(unread_is_not_absent),
+        TEST(half_a_view_is_none),
+        TEST(names_that_cannot_be),
+        TEST(saved_and_restored),
+        TEST(tagged_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
