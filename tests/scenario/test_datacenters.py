@@ -113,6 +113,24 @@ def test_asked_for(sites, tmp_path):
     assert datacenters()["dc2"]["watch"]["live"] and not datacenters()["dc2"]["configured"]
 
 
+def test_fallback_of_a_service(sites, tmp_path):
+    """The block of the service is enough: the other datacenter is read for it."""
+    here, there, _ = sites
+    here.register("api", address="10.1.0.5", port=5)
+    there.register("api", address="10.2.0.5", port=6)
+    there.register("only-there", address="10.2.0.6", port=6)
+    daemon = Lictord(tmp_path, here, node="ns2", extra='services {\n service "api" { datacenters = {dc2} }\n service "only-*" { datacenters = {dc2} }\n}')
+    daemon.wait_addresses("api.service.consul", ["10.1.0.5"])
+    daemon.wait_addresses("only-there.service.consul", ["10.2.0.6"])
+    here.set_check("api", "critical")
+    daemon.wait_addresses("api.service.consul", ["10.2.0.5"])
+    assert daemon.ask("_api._tcp.consul", "SRV").records("SRV") == ["1 1 6 0a020005.addr.dc2.consul."]
+    assert daemon.ask("api.service.dc1.consul").rcode == "NXDOMAIN", "who names the datacenter gets that one"
+    assert any("answered by datacenter dc2" in line for line in daemon.ask("api.health.lictor", "TXT").texts())
+    here.set_check("api", "passing")
+    daemon.wait_addresses("api.service.consul", ["10.1.0.5"])
+
+
 def test_lost_datacenter(tmp_path):
     """Its last view goes on, marked, also over a restart; ours stays live; and it comes back."""
     here, there = federation(tmp_path)
