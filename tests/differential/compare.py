@@ -43,7 +43,7 @@ class Context:
             if question.form != "addr" and (question.type == "SRV" and reply.answer or question.type == "A" and reply.rcode == "NOERROR"):
                 labels = question.name.lower().split(".")
                 self.parents |= {".".join(labels[i:]) for i in range(1, len(labels))}
-        self.parents |= {"addr.dc1.consul", "ns.consul", "ns.alt.example", "ted.service.consul", "virtual.consul"}
+        self.parents |= {"addr.consul", "addr.dc1.consul", "1.10.in-addr.arpa", "ns.consul", "ns.alt.example", "ted.service.consul", "virtual.consul"}
 
     def consul(self, name, type):
         found = self.truth.get((name, type))

@@ -376,12 +376,61 @@ def alt_domain(question, reply, context):
 
 # --- reverse
 
-@difference("reverse names", "all of `arpa.` is taken over", "only the zones in `reverse`; REFUSED below others",
+def reverse_zone(question):
+    return next((zone for zone in ("10.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa") if f".{question.name}".endswith(f".{zone}")), None)
+
+
+def reverse_soa(question, context):
+    return Counter([Record(f"{reverse_zone(question)}.", "SOA", context.negative_ttl,
+                           f"{context.node}.ns.consul. hostmaster.consul. SERIAL 3600 600 86400 {context.negative_ttl}")])
+
+
+@difference("reverse names elsewhere", "all of `arpa.` is taken over", "only the zones in `reverse`; REFUSED below others",
             "questions for foreign ranges belong to others (6462, 1124, 475)")
 def reverse_elsewhere(question, reply, context):
-    if question.form == "reverse":
+    if question.form == "reverse" and not reverse_zone(question):
         return reply.with_(rcode="REFUSED", aa=False, ra=False, answer=Counter(), authority=Counter(), additional=Counter())
     return reply
+
+
+@difference("reverse names of no node and no service", "SERVFAIL", "NXDOMAIN with the SOA; NODATA at names with others below",
+            "SERVFAIL is asked again at every other server; Consul does so since 1.19 (20679)")
+def reverse_missing(question, reply, context):
+    if question.form != "reverse" or reply.rcode != "SERVFAIL" or question.name == reverse_zone(question):
+        return reply
+    return reply.with_(rcode="NOERROR" if context.is_parent(question.name) else "NXDOMAIN", aa=True, ra=False, authority=reverse_soa(question, context))
+
+
+@difference("the apex of a reverse zone", "none", "SOA and NS, as in `consul.`", "it is a zone of its own")
+def reverse_apex(question, reply, context):
+    zone = reverse_zone(question)
+    if question.form != "reverse" or question.name != zone:
+        return reply
+    soa, ns = reverse_soa(question, context), Counter([Record(reply.asked, "NS", context.node_ttl, f"{context.node}.ns.consul.")])
+    answer = {"SOA": soa, "NS": ns, "ANY": ns}.get(question.type, Counter())
+    return reply.with_(rcode="NOERROR", aa=True, ra=False, answer=answer, authority=Counter() if answer else soa, additional=Counter())
+
+
+@difference("reverse names asked for another type than PTR", "the PTR all the same", "NODATA; ANY: the PTR", "an answer has the type that was asked")
+def reverse_of_type(question, reply, context):
+    if question.form == "reverse" and "PTR" in reply.types() and question.type not in ("PTR", "ANY"):
+        return reply.with_(answer=Counter(), authority=reverse_soa(question, context), additional=Counter())
+    return reply
+
+
+@difference("an address of several nodes, or of several services", "the name of one of them", "the names of all nodes, else of all services, in order",
+            "each of them is there", AS_CONSUL)
+def reverse_all(question, reply, context):
+    if question.name != "10.0.1.10.in-addr.arpa" or "PTR" not in reply.types():
+        return reply
+    return reply.with_(answer=Counter(Record(reply.asked, "PTR", 0, f"{node}.node.dc1.consul.") for node in ("twin-a", "twin-b")))
+
+
+@difference("TTL of reverse names", "0", "`reverse-ttl`", "asked again for every line of a log (10577)", AS_CONSUL)
+def reverse_ttl(question, reply, context):
+    if question.form != "reverse":
+        return reply
+    return same_or(reply, answer=each(reply.answer, lambda record: record.with_ttl(context.node_ttl) if record.type == "PTR" else record))
 
 
 # --- limits, checked apart
