@@ -36,7 +36,7 @@ struct control_view {
     nstime (*longest_turn)(void *arg);
     nstime (*worst_lateness)(void *arg);
     /* The configured zones:
-     * [{"zone","file","serial","records","source":"file|saved|none","loaded":"time","error":".."|null,
+     * [{"zone","file","serial","records","source":"file|saved|none|consul","loaded":"time","error":".."|null,
      * "secondaries": notify_status, if it has some}]. A new reference. */
     json_t *(*zones)(void *arg);
     /* Appends what transfers and NOTIFY count, in the Prometheus text format. */

@@ -56,6 +56,9 @@ static void take_zones(struct facts *facts, const struct config *config)
     json_array_foreach(facts->zones, i, zone)
     {
         const char *name = json_string_value(json_object_get(zone, "zone"));
+        const char *source = json_string_value(json_object_get(zone, "source"));
+        if (source && !strcmp(source, "consul")) /* the one above, and what is made like it */
+            continue;
         if (name && name_from_text(name, NULL, apex, NULL) >= 0)
             add_zone(facts, apex, false, json_integer_value(json_object_get(zone, "serial")));
     }

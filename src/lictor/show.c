@@ -402,7 +402,10 @@ void show_zones(const json_t *result, bool colour, struct buf *out)
         table_put(&table, PLAIN, text(zone, "zone"));
         table_printf(&table, PLAIN, "%lld", number(zone, "serial"));
         table_printf(&table, PLAIN, "%lld", number(zone, "records"));
-        table_put(&table, strcmp(text(zone, "source"), "file") == 0 ? PLAIN : WARN, text(zone, "source"));
+        table_put(&table,
+                  strcmp(text(zone, "source"), "saved") && strcmp(text(zone, "source"), "none") ? PLAIN
+                                                                                                : WARN,
+                  text(zone, "source"));
         table_put(&table, PLAIN, text(zone, "loaded"));
         table_put(&table, PLAIN, text(zone, "file"));
     }

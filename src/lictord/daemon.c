@@ -110,6 +110,7 @@ void daemon_free(struct daemon *daemon)
     hosted_zones_free(daemon->zones);
     catalog_free(daemon->catalog);
     action_free(daemon->actions);
+    daemon_forget_versions(daemon);
     notify_free(daemon->notify);
     transfers_free(daemon->transfers);
     acl_free(daemon->inspect_from);

@@ -72,6 +72,7 @@ struct daemon {
     bool versions;           /* the catalog's zones are cut into transfer versions */
     struct cuts *cuts;       /* builder; NULL: they are not */
     struct serials *serials; /* for them */
+    struct cut_version *cut_versions;
     struct overlay_slot overlay;
     struct asked *asked;
     struct desk *desk; /* for names that need Consul first; NULL without `services` */
@@ -123,8 +124,9 @@ void daemon_save_epoch(void *arg);
 
 /* NOTIFY: from the start on. */
 void daemon_start_notify(struct daemon *daemon);
-/* Adds "secondaries" to the entries of control_view.zones that have some. */
+/* Adds the transfer versions of the catalog's zones to control_view.zones, and to all their "secondaries". */
 void daemon_add_secondaries(const struct daemon *daemon, json_t *zones);
+void daemon_forget_versions(struct daemon *daemon);
 
 /* --- versions.c: transfer versions of the catalog's zones --------------------------------------------- */
 

@@ -346,7 +346,7 @@ static const char *const source_text[] = {
     [SOURCE_SAVED] = "saved",
 };
 
-static void format_time(nstime real, char out[32])
+void hosted_zones_time(nstime real, char out[32])
 {
     time_t seconds = (time_t)(real / NS_PER_S);
     struct tm tm;
@@ -360,7 +360,7 @@ json_t *hosted_zones_status(const struct hosted_zones *zones)
         char when[32];
         if (!z->configured)
             continue;
-        format_time(z->loaded, when);
+        hosted_zones_time(z->loaded, when);
         char *file = utf8_clean(xstrdup(z->file));
         json_array_append_new(list,
                               json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s?}", "zone", z->text, "file", file,
@@ -380,7 +380,7 @@ void hosted_zones_each(const struct hosted_zones *zones,
             visit(arg, z->text, "");
             continue;
         }
-        format_time(z->loaded, when);
+        hosted_zones_time(z->loaded, when);
         char *line =
             xasprintf("serial=%u records=%zu source=%s loaded=%s%s%s", z->serial, z->records,
                       source_text[z->source], when, z->error ? " error=" : "", z->error ? z->error : "");

@@ -1,5 +1,7 @@
 #include "lictor/cuts.h"
 
+#include "targets.h"
+
 #include "lictor/dns.h"
 #include "lictor/history.h"
 #include "lictor/log.h"
@@ -16,10 +18,11 @@
 struct series {
     struct series *next;
     uint8_t apex[NAME_MAX_WIRE];
-    struct zone *raw;     /* the latest state, with the catalog's own serial */
-    struct zone *version; /* cut last; NULL: none yet */
-    uint32_t cut_from;    /* the catalog's serial of that state */
-    uint32_t shown;       /* in the SOA of answers */
+    struct zone *raw;        /* the latest state, with the catalog's own serial */
+    struct zone *version;    /* cut last; NULL: none yet */
+    struct zone *cut_raw;    /* the state that it was cut from */
+    struct targets *targets; /* what the version holds besides */
+    uint32_t shown;          /* in the SOA of answers */
 };
 
 struct cuts {
@@ -37,8 +40,11 @@ struct cuts *cuts_new(void)
 static void free_series(struct series *series)
 {
     zone_unref(series->raw);
-    if (series->version)
+    if (series->version) {
         zone_unref(series->version);
+        zone_unref(series->cut_raw);
+    }
+    targets_free(series->targets);
     free(series);
 }
 
@@ -56,10 +62,9 @@ void cuts_free(struct cuts *cuts)
 
 /* --- one zone ------------------------------------------------------------------------------------- */
 
-/* The same zone with another serial. The SOA ends in five numbers, the serial first. */
-static struct zone *with_serial(const struct zone *zone, uint32_t serial)
+/* Puts in the SOA of this zone, with another serial. It ends in five numbers, the serial first. */
+static void put_soa(struct zone_edit *edit, const struct zone *zone, uint32_t serial)
 {
-    struct zone_edit *edit = zone_edit_begin(zone);
     const struct piece *old = zone_soa(zone);
     struct rdata rdata = piece_rdata(old, 0);
     uint8_t *octets = xmemdup(rdata.data, rdata.len);
@@ -73,12 +78,13 @@ static struct zone *with_serial(const struct zone *zone, uint32_t serial)
     if (piece)
         piece_unref(piece);
     free(octets);
-    return zone_edit_commit(edit);
 }
 
 static struct zone *dressed(const struct series *series)
 {
-    struct zone *zone = with_serial(series->raw, series->shown);
+    struct zone_edit *edit = zone_edit_begin(series->raw);
+    put_soa(edit, series->raw, series->shown);
+    struct zone *zone = zone_edit_commit(edit);
     if (series->version)
         zone_set_transfer(zone, zone_ref(series->version));
     return zone;
@@ -137,7 +143,7 @@ void cuts_floor(struct cuts *cuts, uint32_t serial, cuts_publish_fn *publish, vo
 
 static bool is_pending(const struct series *series)
 {
-    return !series->version || series->cut_from != zone_serial(series->raw) ||
+    return !series->version || zone_serial(series->cut_raw) != zone_serial(series->raw) ||
            zone_serial(series->version) != series->shown;
 }
 
@@ -170,19 +176,56 @@ static bool follows(const struct series *series, struct zone *version)
     return worth;
 }
 
+/* From the version before and what changed in the catalog since. NULL: there is none, or it cannot be
+ * followed. */
+static struct zone_edit *edit_version(struct series *series)
+{
+    if (!series->version)
+        return NULL;
+    struct zone_edit *edit = zone_edit_begin(series->version);
+    struct difference *difference = difference_between(series->cut_raw, series->raw);
+    struct err err;
+    put_soa(edit, series->cut_raw, zone_serial(series->cut_raw)); /* what the difference begins with */
+    if (difference_apply(difference, edit, &err)) {
+        log_error("transfer version: made anew: %s", err.text);
+        zone_edit_abort(edit);
+        edit = NULL;
+    } else {
+        targets_follow(series->targets, series->raw, difference, edit);
+    }
+    difference_unref(difference);
+    return edit;
+}
+
+static struct zone *make_version(struct series *series, uint32_t serial)
+{
+    struct zone_edit *edit = edit_version(series);
+    if (!edit) {
+        edit = zone_edit_begin(series->raw);
+        targets_free(series->targets);
+        series->targets = targets_new();
+        targets_fill(series->targets, series->raw, edit);
+    }
+    put_soa(edit, series->raw, serial);
+    return zone_edit_commit(edit);
+}
+
 static bool cut(struct series *series, uint32_t serial)
 {
-    struct zone *version = with_serial(series->raw, serial);
-    series->cut_from = zone_serial(series->raw);
-    if (!follows(series, version)) {
+    struct zone *version = make_version(series, serial);
+    bool worth = follows(series, version);
+    if (worth) {
+        if (series->version)
+            zone_unref(series->version);
+        series->version = version;
+        series->shown = serial;
+    } else {
         zone_unref(version);
-        return false;
     }
-    if (series->version)
-        zone_unref(series->version);
-    series->version = version;
-    series->shown = serial;
-    return true;
+    if (series->cut_raw)
+        zone_unref(series->cut_raw);
+    series->cut_raw = zone_ref(series->raw);
+    return worth;
 }
 
 size_t cuts_cut(struct cuts *cuts, uint32_t serial, cuts_publish_fn *publish, void *arg)

@@ -6,6 +6,7 @@ import struct
 import time
 from unittest import mock
 
+import dns.flags
 import dns.message
 import dns.name
 import dns.opcode
@@ -145,6 +146,10 @@ def test_a_pair_and_its_secondaries_through_a_takeover(web, tmp_path):
     print(f"a flip reached all secondaries after {took * 1000:.0f} ms")
     assert took < 5, "1.5 s on a quiet machine"
 
+    target = fleet[0].ask("web.service.consul", "SRV").records("SRV")[0].split()[-1]
+    assert fleet[0].ask(target).addresses() in (["10.0.0.1"], ["10.0.0.2"]), "a name that lictord itself only computes"
+    assert {s["state"] for s in told(primary, "consul").values()} <= {"acknowledged", "trying"} and len(told(primary, "consul")) == 3
+
     serials = [server.serial("consul") for server in fleet]
     primary.kill()
     until(standby.is_primary, what="the standby takes over")
@@ -160,6 +165,77 @@ def test_a_pair_and_its_secondaries_through_a_takeover(web, tmp_path):
         assert server.serial("consul") > serial + 1000, "a new primary's serials begin above the block before"
     assert transfers(standby, "ixfr_whole_zone") >= len(fleet), "its history of the catalog's zone begins anew"
     until(lambda: all(s["state"] == "acknowledged" for s in told(standby).values()), what=lambda: told(standby))
+
+
+class Deaf:
+    """A secondary by hand: it takes NOTIFY and answers as it is told."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(10)
+        self.port = self.socket.getsockname()[1]
+
+    def receive(self):
+        """(when, message, sender)"""
+        wire, sender = self.socket.recvfrom(4096)
+        return time.monotonic(), dns.message.from_wire(wire, keyring=KEYRING), sender
+
+    def silent(self, seconds):
+        self.socket.settimeout(seconds)
+        try:
+            return self.receive()[1] is None
+        except socket.timeout:
+            return True
+        finally:
+            self.socket.settimeout(10)
+
+    def reply(self, message, sender, rcode=dns.rcode.NOERROR, **changes):
+        reply = dns.message.make_response(message)
+        reply.set_rcode(rcode)
+        for name, value in changes.items():
+            setattr(reply, name, value)
+        self.socket.sendto(reply.to_wire(), sender)
+
+
+def test_notify_until_acknowledged(tmp_path):
+    """Again after a second, after two more; answers that are none do not count; a newer serial begins anew."""
+    source = Source(tmp_path / "zone")
+    plain, signed = Deaf(), Deaf()
+    daemon = Lictord(tmp_path, zones={}, extra=KEY_BLOCK + zone_block("example.org", source.paths[0], [plain.port, signed.port]))
+    _, message, sender = signed.receive()
+    assert message.had_tsig and message.opcode() == dns.opcode.NOTIFY and message.flags & dns.flags.AA
+    assert message.question[0].to_text() == "example.org. IN SOA" and message.answer[0][0].serial == source.serial
+    signed.reply(message, sender)  # signed, since the request was
+    until(lambda: told(daemon)[f"127.0.0.1:{signed.port}"]["state"] == "acknowledged", what=lambda: told(daemon))
+
+    first, message, sender = plain.receive()
+    assert not message.had_tsig and sender[0] == "127.0.0.1"
+    plain.reply(message, sender, id=message.id ^ 1)
+    other = Deaf()
+    other.reply(message, sender)  # from elsewhere
+    plain.socket.sendto(message.to_wire(), sender)  # a request
+    plain.socket.sendto(b"x" * 5, sender)
+    second, message, sender = plain.receive()
+    assert 0.9 < second - first < 3, "again after a second"
+    plain.reply(message, sender, dns.rcode.REFUSED)
+    third, message, sender = plain.receive()
+    assert 1.8 < third - second < 5, "and after two"
+    state = told(daemon)[f"127.0.0.1:{plain.port}"]
+    assert state["state"] == "trying" and state["acknowledged"] is None and state["error"] == "answers REFUSED"
+    source.change()
+    daemon.command("reload", check=True)
+    plain.reply(message, sender)  # too late: it was about the serial before
+    fourth, message, sender = plain.receive()
+    assert message.answer[0][0].serial == source.serial and fourth - third > 0.9, "never twice a second"
+    plain.reply(message, sender)
+    until(lambda: told(daemon)[f"127.0.0.1:{plain.port}"] == {"address": f"127.0.0.1:{plain.port}", "acknowledged": source.serial,
+                                                              "state": "acknowledged", "error": None}, what=lambda: told(daemon))
+    assert plain.silent(1.5)
+    metrics = daemon.metrics()
+    assert metrics['lictor_notify_total{event="acknowledged"}'] >= 2 and metrics['lictor_notify_total{event="refused"}'] == 1
+    shown = daemon.command("zones", check=True).stdout
+    assert f"127.0.0.1:{plain.port}" in shown and str(source.serial) in shown
 
 
 # --- misuse -------------------------------------------------------------------------------------------------

@@ -244,6 +244,80 @@ static void a_place_holder_and_a_late_zone(void **unused)
     end(&w);
 }
 
+/* --- computed targets -------------------------------------------------------------------------------------
+ */
+
+/* `xNN.c.` has the address 10.0.0.NN. */
+static int computed(const void *arg, const uint8_t *name, struct zone_computed *out)
+{
+    (void)arg;
+    if (name[0] != 3 || name[1] != 'x')
+        return 0;
+    *out = (struct zone_computed){.type = DNS_A, .ttl = 7, .len = 4, .data = {10, 0, 0, 0}};
+    out->data[3] = (uint8_t)((name[2] - '0') * 10 + name[3] - '0');
+    return 1;
+}
+
+/* The state of the catalog: these SRV targets at two names each. */
+static void point_at(struct world *w, const char *targets)
+{
+    uint8_t apex[NAME_MAX_WIRE];
+    char line[128];
+    name_of("c.", apex);
+    w->raw_serial++;
+    struct zone_edit *edit = zone_edit_new(apex, ZONE_CATALOG, &state, computed, NULL);
+    snprintf(line, sizeof line, "c. SOA ns.c. h.c. %u 2 3 4 5\nc. NS ns.c.\nns.c. A 192.0.2.1\n",
+             w->raw_serial);
+    zone_text_add_lines(edit, line);
+    for (const char *at = targets; *at; at++)
+        for (int i = 0; i < 2; i++) {
+            snprintf(line, sizeof line,
+                     *at == 'n' ? "s%d.c. SRV 1 1 80 ns.c.\n" : "s%d.c. SRV 1 1 80 x0%c.c.\n", i, *at);
+            zone_text_add_lines(edit, line);
+        }
+    if (w->raw)
+        zone_unref(w->raw);
+    w->raw = zone_edit_commit(edit);
+    publish(w, cuts_dress(w->cuts, zone_ref(w->raw)));
+}
+
+/* Which of the computed names the version holds. */
+static const char *held(const struct world *w, char out[16])
+{
+    size_t len = 0;
+    for (char c = '1'; c <= '9'; c++) {
+        char name[8];
+        snprintf(name, sizeof name, "x0%c.c.", c);
+        if (has(zone_transfer(w->served), name))
+            out[len++] = c;
+    }
+    out[len] = 0;
+    return out;
+}
+
+static void targets_that_only_lictord_can_compute(void **unused)
+{
+    static const char *const rows[] = {"12", "123", "23", "n", "n4", "", "1234567", "19"};
+    struct world w = {.cuts = cuts_new(), .raw_serial = 500};
+    char text[16];
+    (void)unused;
+    point_at(&w, "1");
+    cuts_floor(w.cuts, 1000, publish, &w);
+    cuts_cut(w.cuts, 1000, publish, &w);
+    assert_string_equal(held(&w, text), "1");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        point_at(&w, rows[i]);
+        cuts_cut(w.cuts, 1001 + (uint32_t)i, publish, &w);
+        assert_string_equal(held(&w, text), rows[i] + (*rows[i] == 'n'));
+        assert_false(has(w.served, "x01.c.")); /* answers go on computing them */
+    }
+    /* The differences carry them too: those of "1" to "12" are both SOAs, two SRV and an address. */
+    const struct history *history = zone_history(zone_transfer(w.served));
+    assert_int_equal(history_count(history), sizeof rows / sizeof *rows);
+    assert_int_equal(difference_count(history_difference(history, 0), DIFFERENCE_ADDED), 4);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +328,7 @@ int main(void)
         cmocka_unit_test(nothing_to_cut),
         cmocka_unit_test(through_reigns),
         cmocka_unit_test(a_place_holder_and_a_late_zone),
+        cmocka_unit_test(targets_that_only_lictord_can_compute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
