@@ -165,7 +165,8 @@ def test_lost_datacenter(tmp_path):
     daemon.start()
     until(stale, timeout=20, what="the saved view of dc2 after a restart")
     assert daemon.addresses("web.service.dc2.consul") == FAR
-    assert daemon.ask("node1.node.consul").ede() == []
+    until(lambda: daemon.ask("node1.node.consul").ede() == [], what="a live local view")
+    assert daemon.addresses("web.service.dc2.consul") == FAR
 
     there.restart()
     federate(here, there)
