@@ -69,8 +69,8 @@ struct watch_stats {
     uint64_t reads;       /* whole services, and checks of nodes, besides the blocked ones */
     uint64_t probes;      /* looks at whether a service moved */
     uint64_t moved;       /* of those: it had */
-    uint64_t sweeps;      /* of probes, over all that have no blocked query */
-    uint64_t full_sweeps; /* of whole reads */
+    uint64_t sweeps;      /* over all that have no blocked query, or over all */
+    uint64_t full_sweeps; /* of those: of whole reads */
     uint64_t missed;      /* answers that a whole read changed although nothing had moved: should stay 0 */
     uint64_t older;       /* bodies dropped because the view knew something newer */
     uint64_t rewinds;     /* times Consul's indexes went back: restored, or another one */

@@ -274,6 +274,54 @@ static void sample_view_edits_total(struct scrape *s)
     put(s, (double)s->control->counts.stats.edits);
 }
 
+static struct watch_stats watch_counts(const struct scrape *s)
+{
+    struct watch_stats stats = {0};
+    if (s->view->watch)
+        watch_stats(s->view->watch, &stats);
+    return stats;
+}
+
+static void sample_watch_reads_total(struct scrape *s)
+{
+    struct watch_stats stats = watch_counts(s);
+    put1(s, "kind", "probe", (double)stats.probes);
+    put1(s, "kind", "moved", (double)stats.moved);
+    put1(s, "kind", "whole", (double)stats.reads);
+}
+
+static void sample_watch_sweeps_total(struct scrape *s)
+{
+    struct watch_stats stats = watch_counts(s);
+    put1(s, "kind", "probes", (double)(stats.sweeps - stats.full_sweeps));
+    put1(s, "kind", "whole", (double)stats.full_sweeps);
+}
+
+static void sample_watch_missed_total(struct scrape *s)
+{
+    put(s, (double)watch_counts(s).missed);
+}
+
+static void sample_watch_older_total(struct scrape *s)
+{
+    put(s, (double)watch_counts(s).older);
+}
+
+static void sample_watch_rewinds_total(struct scrape *s)
+{
+    put(s, (double)watch_counts(s).rewinds);
+}
+
+static void sample_watch_held_total(struct scrape *s)
+{
+    put(s, (double)watch_counts(s).held);
+}
+
+static void sample_watch_evictions_total(struct scrape *s)
+{
+    put(s, (double)watch_counts(s).evictions);
+}
+
 static void sample_view_rejected_total(struct scrape *s)
 {
     const struct catalog_stats *stats = &s->control->counts.stats;

@@ -189,7 +189,11 @@ void names_apply(struct list_job *job)
         subject->listed = true;
         if (watch->asking)
             subject->asked = clock_boot();
-        subject_watch(subject);
+    }
+    for (size_t i = 0; i < job->came.count; i++) { /* now that it is known how many there are */
+        struct subject *subject = subject_find(watch, job->came.items[i]);
+        if (subject && subject->listed)
+            subject_watch(subject);
     }
     for (size_t i = 0; i < job->gone.count; i++) {
         struct subject *subject = subject_find(watch, job->gone.items[i]);

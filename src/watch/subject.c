@@ -111,9 +111,18 @@ void subject_stop(struct subject *subject)
     canary_forget(subject);
 }
 
+/* Else places are kept for those that are asked for: a blocked query that is given up costs the agent a
+ * connection for a while. */
+static bool all_fit(const struct watch *watch)
+{
+    return strmap_count(watch->services) <= watch->pool_max;
+}
+
 /* A place in the pool became free. */
 static void refill_pool(struct watch *watch)
 {
+    if (!all_fit(watch))
+        return; /* those that are asked for take the places */
     const void *key;
     void *value;
     for (size_t i = 0;
@@ -217,8 +226,9 @@ void subject_watch(struct subject *subject)
     struct watch *watch = subject->watch;
     if (subject->blocked)
         return;
-    if (watch->pooled < watch->pool_max || (subject->pinned && make_room(watch, clock_boot())))
-        enter_pool(subject, subject->pinned);
+    bool wanted = subject->pinned || subject->asked > 0;
+    if ((wanted && make_room(watch, clock_boot())) || (all_fit(watch) && watch->pooled < watch->pool_max))
+        enter_pool(subject, wanted);
     else
         subject_read(subject, subject->seen ? READ_DEFAULT : READ_STALE, watch->live);
 }

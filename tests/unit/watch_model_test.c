@@ -13,7 +13,7 @@
 #include "lictor/watch.h"
 #include "lictor/zone.h"
 
-#define SEEDS 120 /* LICTOR_MODEL_SEEDS: more; LICTOR_MODEL_SEED: only this one */
+#define SEEDS 40 /* LICTOR_MODEL_SEEDS: more; LICTOR_MODEL_SEED: only this one */
 
 static struct config config;
 static struct zone_state view_state;
