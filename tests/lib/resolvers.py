@@ -22,7 +22,8 @@ def snippet(name, lictord_port, mark):
     return text.replace(f"127.0.0.1{mark}8653", f"127.0.0.1{mark}{lictord_port}")
 
 
-def unbound(tmp_path, lictord_port):
+def unbound(tmp_path, lictord_port, extra=""):
+    """extra: lines after the shipped snippet."""
     directory, port = tmp_path / "unbound", free_port()
     directory.mkdir()
     (directory / "lictor.conf").write_text(snippet("unbound", lictord_port, "@"))
@@ -42,10 +43,35 @@ server:
     private-address: 10.0.0.0/8
     root-hints: ""
 include: "{directory}/lictor.conf"
+{extra}
 remote-control:
     control-enable: no
 """)
     return Resolver("unbound", ["/usr/sbin/unbound", "-d", "-p", "-c", directory / "unbound.conf"], directory, port)
+
+
+def bind(tmp_path, zones, port):
+    """BIND 9 that resolves, and is the parent of what it delegates. zones: name to text of the zone. Everybody it asks is asked at `port`."""
+    directory = tmp_path / "named"
+    directory.mkdir()
+    for zone, text in zones.items():
+        (directory / f"{zone}.zone").write_text(text)
+    (directory / "named.conf").write_text(f"""
+options {{
+    directory "{directory}";
+    port {port};
+    listen-on {{ 127.0.0.1; }};
+    listen-on-v6 {{ none; }};
+    pid-file none;
+    session-keyfile none;
+    recursion yes;
+    qname-minimization strict;
+    dnssec-validation no;
+    empty-zones-enable no;
+}};
+controls {{ }};
+""" + "".join(f'zone "{zone}" {{ type primary; file "{zone}.zone"; }};\n' for zone in zones))
+    return Resolver("named", ["/usr/sbin/named", "-g", "-n", "1", "-u", "root", "-c", directory / "named.conf"], directory, port)
 
 
 def dnsmasq(tmp_path, lictord_port):
