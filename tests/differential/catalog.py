@@ -6,7 +6,9 @@ BULK = 500
 CHECK = "service:{}"
 
 
-class Rich:
+class External:
+    """External nodes and what stands on them."""
+
     def __init__(self, consul):
         self.consul = consul
         self.nodes = {}
@@ -31,6 +33,11 @@ class Rich:
             self.check(node, CHECK.format(id), status, id)
         return id
 
+    def query(self, body):
+        self.consul.request("POST", "/v1/query", {"DNS": {}, **body})
+
+
+class Rich(External):
     def fill(self):
         self.fill_nodes()
         self.fill_services()
@@ -159,5 +166,37 @@ class Rich:
                 {"Name": "tpl-", "Template": {"Type": "name_prefix_match", "Regexp": "^tpl-(.*)-x$"},
                  "Service": {"Service": "${match(1)}"}},
                 {"Name": "geo-", "Template": {"Type": "name_prefix_match"}, "Service": {"Service": "${name.suffix}", "Tags": ["v1"]}}):
-            body.setdefault("DNS", {})
-            self.consul.request("POST", "/v1/query", body)
+            self.query(body)
+
+
+class Here(External):
+    """dc1 of two."""
+
+    def fill(self):
+        self.node("near-node", "10.8.0.1", {"site": "here"})
+        self.service("near-node", "web", "10.8.1.1", 81, ["v1"])
+        self.service("near-node", "both", port=82)
+        for body in ({"Name": "q-here", "Service": {"Service": "web"}},
+                     {"Name": "q-over", "Service": {"Service": "far", "Failover": {"Datacenters": ["dc9", "dc2"]}}, "DNS": {"TTL": "19s"}},
+                     {"Name": "q-over-none", "Service": {"Service": "nosuch", "Failover": {"Datacenters": ["dc2"]}}},
+                     {"Name": "q-nearest", "Service": {"Service": "far", "Failover": {"NearestN": 1}}}):
+            self.query(body)
+
+
+class There(External):
+    """dc2."""
+
+    def fill(self):
+        self.node("far-node", "10.9.0.1", {"site": "there"})
+        self.node("far-six", "2001:db8:9::1")
+        self.service("far-node", "web", "10.9.1.1", 91, ["v1"])
+        self.service("far-six", "web", "10.9.1.2", 92, ["v2"])
+        self.service("far-node", "far", port=93)                  # the node's address: SRV targets are nodes of dc2
+        self.service("far-six", "far", port=94)
+        self.service("far-node", "both", "10.9.1.3", 95)
+        self.service("far-node", "Far-Upper", "10.9.1.4", 96)
+        self.service("far-node", "down-there", "10.9.1.5", 97, status="critical")
+        self.service("far-node", "six-there", "2001:db8:9::6", 98)
+        self.service("far-node", "far-host", "www.example.com", 99)
+        self.service("far-node", "far-proxy", "10.9.2.1", 21000, Kind="connect-proxy", Proxy={"DestinationServiceName": "far"})
+        self.query({"Name": "q-there", "Service": {"Service": "web"}})

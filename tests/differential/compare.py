@@ -32,6 +32,8 @@ def one_of_two(reply):
 class Context:
     """What the rules may know: Consul's whole answers (TCP), and what Lictor is called."""
 
+    remote = None  # a second datacenter
+
     def __init__(self, truth, node, node_ttl, service_ttl, negative_ttl, compat):
         self.node, self.node_ttl, self.service_ttl, self.negative_ttl = node, node_ttl, service_ttl, negative_ttl
         self.compat = compat

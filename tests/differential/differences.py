@@ -204,7 +204,7 @@ def addr_of_type(question, reply, context):
 @difference("`.addr` below an unknown datacenter, or of another length than 8 or 32 digits", "answered: any label stands there", "NXDOMAIN",
             "only names of a datacenter that is there exist")
 def addr_of_datacenter(question, reply, context):
-    if question.form == "addr" and not re.search(r"\.addr\.dc1\.consul$|^([0-9a-f]{8}|[0-9a-f]{32})\.addr\.consul$", question.name.lower()) and \
+    if question.form == "addr" and not re.search(rf"\.addr\.(dc1|{context.remote})\.consul$|^([0-9a-f]{{8}}|[0-9a-f]{{32}})\.addr\.consul$", question.name.lower()) and \
             reply.rcode == "NOERROR":
         return negative(reply, context, question, "NXDOMAIN")
     return reply
@@ -279,7 +279,7 @@ def alias_alone(question, reply, context):
     if question.type != "SRV" or question.name.startswith("_") or question.form == "node":
         return reply
     alias = context.consul(question.name, "A")
-    if not alias or not links(question, alias) or any(record.data.endswith(".dc1.consul.") for record in reply.answer):
+    if not alias or not links(question, alias) or any(record.data.endswith((".dc1.consul.", ".dc2.consul.")) for record in reply.answer):
         return reply
     return context.follow(question, Counter(links(question, alias)), reply.with_(additional=Counter()))
 
@@ -450,6 +450,19 @@ elsewhere("oversize", "the largest answer that fits", "up to 8 octets above the 
 elsewhere("additional_16k", "addresses beside hundreds of SRV records", "all", "of those targets whose name stands in the first 16 KiB",
           "further on a name cannot be pointed to (RFC 1035 section 4.1.4); the additional section is a courtesy")
 elsewhere("refused_edns", "EDNS in REFUSED answers", "no OPT record", "an OPT record, with the reason as EDE", "RFC 6891 section 6.1.1")
+
+
+# --- messages that are no plain questions, in odd.py
+
+elsewhere("class", "other classes than IN", "the answer of class IN", "REFUSED; in class CH `id.server` and `version.bind`", "an answer has the class that was asked")
+elsewhere("badvers", "EDNS versions above 0", "answered as if it were 0", "BADVERS", "RFC 6891 section 6.1.3")
+elsewhere("notify", "NOTIFY", "answered as a query", "NOTIMP: nothing here is a secondary", "RFC 1996")
+elsewhere("transfer", "AXFR and IXFR", "NOTIMP; IXFR: NXDOMAIN", "answered to whom `transfer` allows, else REFUSED with EDE 18",
+          "secondaries for `consul.`, and copies of it")
+elsewhere("payload", "the EDNS size in answers", "the client's own", "what Lictor takes: 1232", "RFC 6891 section 6.2.3")
+elsewhere("cd", "the CD bit", "copied", "cleared", "RFC 4035 section 3.1.6")
+elsewhere("connection", "a TCP connection", "is reset after 128 answers, closed after 8 s without a question", "goes on; closed when idle for 10 s, or less when there are many",
+          "RFC 7766; 1005")
 
 
 def markdown():

@@ -79,5 +79,23 @@ def names():
     yield from [("outside", name) for name in ("example.com", "www.example.org", "arpaa")]
 
 
-def questions(forms=None):
-    return [Question(name, type, form) for form, name in names() if forms is None or form in forms for type in TYPES]
+def remote_names():
+    """The same with a second datacenter, dc2."""
+    for service in ("web", "far", "both", "Far-Upper", "down-there", "six-there", "far-host"):
+        yield "service", f"{service}.service.dc2.consul"
+        yield "service", f"_{service}._tcp.service.dc2.consul"
+    yield from [("tag", name) for name in ("v1.web.service.dc2.consul", "nosuch.web.service.dc2.consul", "v1.web.service.dc1.consul")]
+    yield from [("service", name) for name in ("web.service.consul", "web.service.dc1.consul", "both.service.dc1.consul", "far.service.consul",
+                                               "nosuch.service.dc2.consul", "FAR.Service.DC2.consul")]
+    yield from [("node", name) for name in ("far-node.node.dc2.consul", "node2.node.dc2.consul", "node1.node.dc1.consul", "far-node.node.consul",
+                                            "nosuch.node.dc2.consul")]
+    yield from [("addr", name) for name in ("0a090001.addr.dc2.consul", "0a090001.addr.dc1.consul")]
+    yield from [("query", name) for name in ("q-here.query.consul", "q-over.query.consul", "q-over-none.query.consul", "q-there.query.dc2.consul",
+                                             "q-here.query.dc2.consul", "q-nearest.query.consul")]
+    yield from [("connect", name) for name in ("far.connect.dc2.consul", "far.connect.consul")]
+    yield from [("bare", name) for name in ("dc2.consul", "service.dc2.consul", "node.dc2.consul")]
+    yield from [("datacenter", name) for name in ("web.service.dc9.consul", "node2.node.dc9.consul", "web.service.dc2.dc1.consul")]
+
+
+def questions(of=names):
+    return [Question(name, type, form) for form, name in of() for type in TYPES]

@@ -3,18 +3,18 @@ and whatever is in the table differs. The table is the README's, too."""
 
 import pytest
 
-from differential import batch
-from differential.catalog import Rich
+from differential import odd
+from differential.catalog import Here, Rich, There
 from differential.compare import TRANSPORTS, Context, ask_all, compare
 from differential.differences import TABLE, markdown
-from differential.questions import questions
-from differential.reply import parse
-from lib.consul import Consul, version
+from differential.questions import questions, remote_names
+from lib.consul import Consul, federation, version
 from lib.lictord import Lictord
 from lib.process import ROOT
 
 NODE_TTL, SERVICE_TTL, NEGATIVE_TTL = 7, 5, 3
 ASKED = ("query", "connect", "ingress", "virtual")
+ODD = {row for row, _, _ in odd.MESSAGES} | {"connection"}  # rows that test_odd_messages looks after
 SHOWN = 8  # of the names that differ, in full
 
 # Not served yet: forms of names, and names. Each must still differ, so that none outlives its reason.
@@ -26,19 +26,35 @@ def pending(found):
     return next((what for what in (found[0].form, found[0].name) if what in PENDING), None)
 
 
+SETTINGS = {
+    "log_level": "WARN", "connect": {"enabled": True}, "alt_domain": "alt.example", "dns_config": {
+        "node_ttl": f"{NODE_TTL}s", "service_ttl": {"web": "11s", "cname-*": "13s", "*": f"{SERVICE_TTL}s"}, "soa": {"min_ttl": NEGATIVE_TTL}}}
+
+pytestmark = pytest.mark.skipif(version() >= (1, 19), reason="Consul's own DNS was rewritten: other rules")
+
+
+def all_of_consul(consul, asked):
+    return {transport: ask_all(("127.0.0.1", consul.ports["dns"]), asked, transport) for transport in TRANSPORTS}
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """(Consul, lictord, Consul's replies by transport)"""
-    if version() >= (1, 19):
-        pytest.skip("Consul's own DNS was rewritten: other rules")
+    """(folder, Consul, questions, Consul's replies by transport)"""
     base = tmp_path_factory.mktemp("differences")
-    consul = Consul(base, config={
-        "log_level": "WARN", "connect": {"enabled": True}, "alt_domain": "alt.example", "dns_config": {
-            "node_ttl": f"{NODE_TTL}s", "service_ttl": {"web": "11s", "cname-*": "13s", "*": f"{SERVICE_TTL}s"}, "soa": {"min_ttl": NEGATIVE_TTL}}})
+    consul = Consul(base, config=SETTINGS)
     Rich(consul)
     asked = questions()
-    server = ("127.0.0.1", consul.ports["dns"])
-    return base, consul, asked, {transport: ask_all(server, asked, transport) for transport in TRANSPORTS}
+    return base, consul, asked, all_of_consul(consul, asked)
+
+
+@pytest.fixture(scope="module")
+def two_worlds(tmp_path_factory):
+    """The same of dc1, which is joined with dc2."""
+    base = tmp_path_factory.mktemp("federated")
+    here, there = federation(base, config=SETTINGS)
+    Here(here), There(there)
+    asked = questions(remote_names)
+    return base, here, asked, all_of_consul(here, asked)
 
 
 def lictord(base, consul, node, **services):
@@ -46,6 +62,13 @@ def lictord(base, consul, node, **services):
         "alt-domain": "alt.example", "node-ttl": f"{NODE_TTL}s", "negative-ttl": f"{NEGATIVE_TTL}s",
         "reverse": ["10.in-addr.arpa", "2001:db8::/32"],
         "service-ttl": ["web=11s", "cname-*=13s", f"*={SERVICE_TTL}s"], **services})
+
+
+def all_of_lictor(daemon, asked):
+    for question in asked:
+        if question.type == "A" and question.form in ASKED:  # Consul is asked for these: one by one, hundreds at once would be refused
+            daemon.ask(question.name, edns=False)
+    return {transport: ask_all(daemon.dns, asked, transport) for transport in TRANSPORTS}
 
 
 def told(wrong):
@@ -66,10 +89,7 @@ def test_every_difference_is_intended(world, compat):
     node = "ns2" if compat else "ns1"
     daemon = lictord(base, consul, node, **({"compat": "consul"} if compat else {}))
     daemon.wait_addresses("one.service.consul", ["10.2.1.1"])  # the view is complete
-    for question in asked:
-        if question.type == "A" and question.form in ASKED:  # Consul is asked for these: one by one, hundreds at once would be refused
-            daemon.ask(question.name, edns=False)
-    ours = {transport: ask_all(daemon.dns, asked, transport) for transport in TRANSPORTS}
+    ours = all_of_lictor(daemon, asked)
     context = Context(theirs["tcp"], node, NODE_TTL, SERVICE_TTL, NEGATIVE_TTL, compat)
     wrong = compare(theirs["tcp"], theirs, ours, context)
     unexplained = [found for found in wrong if not pending(found)]
@@ -81,9 +101,33 @@ def test_every_difference_is_intended(world, compat):
     daemon.stop()
 
 
+def test_odd_messages(world):
+    base, consul, _, _ = world
+    daemon = lictord(base, consul, "ns1")
+    daemon.wait_addresses("one.service.consul", ["10.2.1.1"])
+    server = ("127.0.0.1", consul.ports["dns"])
+    for row, what, message in odd.MESSAGES:
+        theirs, ours = odd.said(server, message), odd.said(daemon.dns, message)
+        assert (theirs != ours) == bool(row), f"{what}: Consul {theirs}, lictord {ours}"
+    assert odd.on_one_connection(server, 200) == 128
+    assert odd.on_one_connection(daemon.dns, 200) == 200
+    daemon.stop()
+
+
+@pytest.mark.parametrize("compat", [False, True], ids=["default", "compat"])
+def test_remote_names(two_worlds, compat):
+    base, consul, asked, theirs = two_worlds
+    node = "ns2" if compat else "ns1"
+    daemon = lictord(base, consul, node, datacenters=["dc2"], **({"compat": "consul"} if compat else {}))
+    daemon.wait_addresses("web.service.consul", ["10.8.1.1"])
+    daemon.wait_addresses("web.service.dc2.consul", ["10.9.1.1", "10.9.1.2"])
+    context = Context(theirs["tcp"], node, NODE_TTL, SERVICE_TTL, NEGATIVE_TTL, compat)
+    context.remote = "dc2"
+    wrong = [found for found in compare(theirs["tcp"], theirs, all_of_lictor(daemon, asked), context) if not pending(found)]
+    assert not wrong, f"{len(wrong)} unexplained differences:\n{told(wrong)}"
+    daemon.stop()
+
+
 def test_readme_has_the_table():
     there = markdown() in (ROOT / "README.md").read_text()
     assert there, "README.md: make its table anew with `cd tests && python3 -m differential.differences`"
-
-
-ODD = set()
