@@ -11,26 +11,23 @@ from differential.questions import questions, remote_names
 from lib.consul import Consul, federation, version
 from lib.lictord import Lictord
 from lib.process import ROOT
+from lib.wait import until
 
 NODE_TTL, SERVICE_TTL, NEGATIVE_TTL = 7, 5, 3
 ASKED = ("query", "connect", "ingress", "virtual")
 ODD = {row for row, _, _ in odd.MESSAGES} | {"connection"}  # rows that test_odd_messages looks after
 SHOWN = 8  # of the names that differ, in full
 
-# Not served yet: forms of names, and names. Each must still differ, so that none outlives its reason.
-PENDING = set()
-
-
-def pending(found):
-    """Which of them a difference belongs to; None: it is not pending."""
-    return next((what for what in (found[0].form, found[0].name) if what in PENDING), None)
-
-
 SETTINGS = {
     "log_level": "WARN", "connect": {"enabled": True}, "alt_domain": "alt.example", "dns_config": {
         "node_ttl": f"{NODE_TTL}s", "service_ttl": {"web": "11s", "cname-*": "13s", "*": f"{SERVICE_TTL}s"}, "soa": {"min_ttl": NEGATIVE_TTL}}}
 
 pytestmark = pytest.mark.skipif(version() >= (1, 19), reason="Consul's own DNS was rewritten: other rules")
+
+
+def settled(consul):
+    """The agent has told the catalog about its own node, a moment after the start: nothing changes any more."""
+    until(lambda: consul.get(f"/v1/catalog/node/{consul.node}")["Node"]["Meta"], what="the agent's own metadata in the catalog")
 
 
 def all_of_consul(consul, asked):
@@ -43,6 +40,7 @@ def world(tmp_path_factory):
     base = tmp_path_factory.mktemp("differences")
     consul = Consul(base, config=SETTINGS)
     Rich(consul)
+    settled(consul)
     asked = questions()
     return base, consul, asked, all_of_consul(consul, asked)
 
@@ -53,6 +51,7 @@ def two_worlds(tmp_path_factory):
     base = tmp_path_factory.mktemp("federated")
     here, there = federation(base, config=SETTINGS)
     Here(here), There(there)
+    settled(here), settled(there)
     asked = questions(remote_names)
     return base, here, asked, all_of_consul(here, asked)
 
@@ -92,10 +91,7 @@ def test_every_difference_is_intended(world, compat):
     ours = all_of_lictor(daemon, asked)
     context = Context(theirs["tcp"], node, NODE_TTL, SERVICE_TTL, NEGATIVE_TTL, compat)
     wrong = compare(theirs["tcp"], theirs, ours, context)
-    unexplained = [found for found in wrong if not pending(found)]
-    assert not unexplained, f"{len(unexplained)} unexplained differences:\n{told(unexplained)}"
-    idle = set() if compat else PENDING - {pending(found) for found in wrong}
-    assert not idle, f"pending, but no different: {idle}"
+    assert not wrong, f"{len(wrong)} unexplained differences:\n{told(wrong)}"
     unused = [row.id for row in TABLE if row.active(compat) and row.id not in context.matched | ODD]
     assert not unused, f"rows of the table that nothing matches: {unused}"
     daemon.stop()
@@ -123,7 +119,7 @@ def test_remote_names(two_worlds, compat):
     daemon.wait_addresses("web.service.dc2.consul", ["10.9.1.1", "10.9.1.2"])
     context = Context(theirs["tcp"], node, NODE_TTL, SERVICE_TTL, NEGATIVE_TTL, compat)
     context.remote = "dc2"
-    wrong = [found for found in compare(theirs["tcp"], theirs, all_of_lictor(daemon, asked), context) if not pending(found)]
+    wrong = compare(theirs["tcp"], theirs, all_of_lictor(daemon, asked), context)
     assert not wrong, f"{len(wrong)} unexplained differences:\n{told(wrong)}"
     daemon.stop()
 
