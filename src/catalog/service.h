@@ -47,6 +47,9 @@ void answer_sets_free(struct service *service);
 int answer_sets_compare(const struct answer_set *a, const struct answer_set *b);
 /* Is there a set of this folded tag (NULL: without one)? */
 bool answer_sets_have(const struct service *service, const char *tag);
+
+/* --- members.c ----------------------------------------------------------------------------------- */
+
 uint16_t slot_type(size_t slot);
 
 /* --- owners.c: their names ----------------------------------------------------------------------- */
