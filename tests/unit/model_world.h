@@ -253,6 +253,8 @@ static void request_answer(void *arg)
         request->status = 0;
     else if (rng_below(&model->rng, 1000) < world.failing)
         request->status = 500;
+    else if (strncmp(request->path, "health/", 7) != 0 && strncmp(request->path, "catalog/", 8) != 0)
+        request->status = 403; /* rights, coordinates: none of the catalog */
     else
         request->status = 200;
     if (request->status == 200) {
