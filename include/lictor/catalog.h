@@ -212,6 +212,8 @@ void catalog_take_used(struct catalog *catalog, void (*visit)(void *arg, const c
 /* All services (name NULL) or one, with instances, addresses, checks and what DNS makes of each ("in
  * answers", or why not). NULL if there is no such service. New reference. */
 json_t *catalog_services_json(const struct catalog *catalog, const char *datacenter, const char *name);
+/* With those that are registered elsewhere only, where the policy looks for them; the same that
+ * catalog_each_service visits. */
 size_t catalog_service_count(const struct catalog *catalog, const char *datacenter);
 size_t catalog_instance_count(const struct catalog *catalog, const char *datacenter);
 size_t catalog_node_count(const struct catalog *catalog, const char *datacenter);

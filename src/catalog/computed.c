@@ -134,8 +134,14 @@ static int decode_address(const uint8_t *label, struct zone_computed *out)
     return 1;
 }
 
-static int ask_for_tags(const uint8_t *lower_qname, int origin, struct zone_computed *out)
+/* Several tags in one name: to be asked for, or the part of such a name that a resolver asks for first (RFC
+ * 9156), where NXDOMAIN would end its way. 0: neither. */
+static int join_tags(const uint8_t *lower_qname, const uint8_t *service_label, int origin,
+                     struct zone_computed *out)
 {
+    enum combination found = combination_in(lower_qname, service_label);
+    if (found != COMBINATION)
+        return found == COMBINATION_PART;
     out->ask = ASK_TAGS;
     out->origin = (uint8_t)origin;
     out->len = (uint16_t)name_len(lower_qname);
@@ -203,16 +209,16 @@ int computed_miss(const void *arg, const uint8_t *lower_qname, struct zone_compu
     int origin = origin_of(computed, labels[0]);
     if (origin <= 0 && ask_service(computed, lower_qname, labels, out) == ZONE_ASK)
         return ZONE_ASK;
-    if (same_label(labels[0], (const uint8_t *)"\7service") && combination_is_asked(lower_qname, labels[0]))
-        return ask_for_tags(lower_qname, 0, out);
+    if (same_label(labels[0], (const uint8_t *)"\7service") && count > 3)
+        return join_tags(lower_qname, labels[0], 0, out);
     if (origin < 0)
         return 0;
     if (count == 1 || (count == 2 && is_category(labels[1])))
         return 1;
     if (count == 3 && same_label(labels[1], (const uint8_t *)"\4addr"))
         return decode_address(labels[2], out);
-    if (same_label(labels[1], (const uint8_t *)"\7service") && combination_is_asked(lower_qname, labels[1]))
-        return ask_for_tags(lower_qname, origin, out);
     out->origin = (uint8_t)origin; /* only its view knows that there is no such name */
+    if (same_label(labels[1], (const uint8_t *)"\7service") && count > 4)
+        return join_tags(lower_qname, labels[1], origin, out);
     return 0;
 }

@@ -194,8 +194,13 @@ bool fallback_keeps(const struct catalog *catalog, const struct service *service
 
 /* --- combination.c ------------------------------------------------------------------------------- */
 
-/* Worker threads: do the labels before `service` join tags? */
-bool combination_is_asked(const uint8_t *qname, const uint8_t *service_label);
+enum combination {
+    NO_COMBINATION,
+    COMBINATION,      /* `blue.and.v1.web`, `not.v1.web` */
+    COMBINATION_PART, /* `and.v1.web`: the end of one */
+};
+/* What the labels before `service` are. Worker threads. */
+enum combination combination_in(const uint8_t *qname, const uint8_t *service_label);
 void combinations_free(struct service *service);
 
 /* --- coordinates.c ------------------------------------------------------------------------------- */

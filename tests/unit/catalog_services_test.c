@@ -155,9 +155,11 @@ static void tags_together(void **arg)
     } asked[] = {
         {"blue.and.v1.2.web.service.consul", ZONE_ASK},
         {"not.blue.web.service.dc1.consul", ZONE_ASK},
-        {"and.blue.web.service.consul", 0},
+        {"and.blue.web.service.consul", 1},
         {"blue.and.web.service.consul", 0},
         {"not.web.service.consul", 0},
+        {"and.web.service.consul", 0},
+        {"and.not.a.web.service.dc1.consul", 1},
         {"a.and.b.web.service.dc9.consul", 0},
         {"a.and.b.web.node.consul", 0},
     };
