@@ -35,7 +35,8 @@ static enum added add_target(struct reply *reply, struct rng *rng, const struct 
 
 void more_text(struct reply *reply, struct rng *rng, const struct zone_owner *owner, size_t name_at)
 {
-    if (name_at <= 0x3fff)
+    /* What has SRV records is a service: its texts are for who asks for them. */
+    if (name_at <= 0x3fff && !zone_owner_get(owner, DNS_SRV))
         add_whole(reply, rng, zone_owner_get(owner, DNS_TXT), NULL, name_at);
 }
 

@@ -30,6 +30,9 @@ static struct catalog *new_catalog(void)
                                      .soa_expire = 86400,
                                      .service = policies,
                                      .service_count = 2};
+    static uint8_t reverse[2][NAME_MAX_WIRE] = {"\7in-addr\4arpa", "\3ip6\4arpa"};
+    config.reverse = reverse;
+    config.reverse_count = 2;
     name_from_text("consul", NULL, config.domain, NULL);
     name_from_text("sd.example", NULL, config.alt_domain, NULL);
     return catalog_new(&config, "dc1", &state);

@@ -24,6 +24,9 @@ static const char records[] = SOA "\n"
                                   "five.service.consul. 10 A 10.0.0.4\n"
                                   "five.service.consul. 10 A 10.0.0.5\n"
                                   "alias.service.consul. 10 CNAME five.service.consul.\n"
+                                  "t.service.consul. 10 A 10.0.0.1\n"
+                                  "t.service.consul. 10 SRV 1 1 80 n1.node.consul.\n"
+                                  "t.service.consul. 10 TXT \"of the service\"\n"
                                   "n1.node.consul. 5 A 10.0.0.1\n"
                                   "n1.node.consul. 5 AAAA 2001:db8::1\n"
                                   "n1.node.consul. 5 TXT \"rack=r1\"\n"
@@ -164,6 +167,7 @@ static void texts_come_last(void **state)
     assert_non_null(strstr(reply.text, "n1.node.consul. 5 TXT \"rack=r1\""));
     assert_int_equal(ask(&texts, 1232, false, "n1.node.consul.", DNS_TXT, 0).additional, 0);
     assert_int_equal(ask(&texts, 1232, false, "five.service.consul.", DNS_A, 0).additional, 0);
+    assert_int_equal(ask(&texts, 1232, false, "t.service.consul.", DNS_A, 0).additional, 0);
 
     assert_int_equal(ask(&plain, 1232, false, "s.service.consul.", DNS_SRV, 0).additional, 2);
     reply = ask(&texts, 1232, false, "s.service.consul.", DNS_SRV, 0);
