@@ -167,6 +167,44 @@ def test_a_pair_and_its_secondaries_through_a_takeover(web, tmp_path):
     until(lambda: all(s["state"] == "acknowledged" for s in told(standby).values()), what=lambda: told(standby))
 
 
+def test_versions_of_a_single_server(web, tmp_path):
+    """Without an election serials are reserved in state-dir: from a reload that first wants versions, through clean and other ends."""
+    daemon = Lictord(tmp_path, web, services={})
+    daemon.wait_addresses("web.service.consul", ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+    seen = [serial_of(daemon, "consul")]
+
+    def look():
+        """The serial shown; None while nothing is answered."""
+        try:
+            reply = daemon.ask("consul", "SOA")
+        except OSError:
+            return None
+        if reply.rcode != "NOERROR":
+            return None
+        seen.append(int(reply.records("SOA")[0].split()[2]))
+        return seen[-1]
+
+    def transferred():
+        zone = dns.zone.from_xfr(iter(axfr(daemon, "consul")), relativize=False)
+        assert zone.get_soa().serial >= look() - 1
+        return sorted(a.to_text() for a in zone.find_rdataset("web.service.consul.", "A"))
+
+    assert tcp(daemon, dns.message.make_query("consul", "AXFR", use_edns=0)).rcode() == dns.rcode.REFUSED
+    daemon.services["transfer"] = ["127.0.0.1"]
+    daemon.write_config()
+    daemon.command("reload", check=True)
+    until(lambda: look() and transferred() == ["10.0.0.1", "10.0.0.2", "10.0.0.3"], what=daemon.tail)
+    at = look()
+    web.set_check("web-3", "critical")
+    until(lambda: look() > at and transferred() == ["10.0.0.1", "10.0.0.2"], what=daemon.tail)
+    for end in (daemon.stop, daemon.kill):
+        at = look()
+        end()
+        daemon.start()
+        until(lambda: look() and look() > at + 1000 and transferred() == ["10.0.0.1", "10.0.0.2"], every=0.001, what=daemon.tail)
+    assert seen == sorted(seen), "no serial ever falls"
+
+
 class Deaf:
     """A secondary by hand: it takes NOTIFY and answers as it is told."""
 
