@@ -576,6 +576,44 @@ static void a_serial_that_does_not_rise_is_no_history(void **unused)
     zone_reap();
 }
 
+/* Adds the difference between two serials of the base. */
+static struct history *add(struct history *history, const struct zone *base, uint32_t from, uint32_t to,
+                           size_t max_size)
+{
+    struct zone *a = next_version(base, from), *b = next_version(base, to);
+    struct difference *difference = difference_between(a, b);
+    struct history *next = history_add(history, difference, max_size);
+    difference_unref(difference);
+    history_unref(history);
+    zone_unref(a);
+    zone_unref(b);
+    zone_reap();
+    return next;
+}
+
+static void a_history_is_whole_and_bounded(void **unused)
+{
+    struct zone *base = zone_text("t.", ZONE_AUTHORITATIVE, &state, small);
+    struct history *history = NULL;
+    (void)unused;
+    for (uint32_t i = 0; i < HISTORY_DIFFERENCES_MAX + 10; i++)
+        history = add(history, base, 100 + i, 101 + i, SIZE_MAX);
+    assert_int_equal(history_count(history), HISTORY_DIFFERENCES_MAX);
+    assert_int_equal(history_find(history, 109), HISTORY_DIFFERENCES_MAX); /* the oldest went */
+    assert_int_equal(history_find(history, 110), 0);
+    size_t one = difference_size(history_difference(history, 0));
+    history = add(history, base, 110 + HISTORY_DIFFERENCES_MAX, 111 + HISTORY_DIFFERENCES_MAX, 5 * one);
+    assert_in_range(history_count(history), 1, 20);
+    history = add(history, base, 111 + HISTORY_DIFFERENCES_MAX, 112 + HISTORY_DIFFERENCES_MAX, 0);
+    assert_int_equal(history_count(history), 1);  /* what is new is there in any case */
+    history = add(history, base, 5, 6, SIZE_MAX); /* it does not begin where the others end */
+    assert_int_equal(history_count(history), 1);
+    assert_int_equal(history_find(history, 5), 0);
+    history_unref(history);
+    zone_unref(base);
+    zone_reap();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -585,6 +623,7 @@ int main(void)
         cmocka_unit_test(no_more_than_so_many),
         cmocka_unit_test(replayed_ixfr_is_the_axfr),
         cmocka_unit_test(a_serial_that_does_not_rise_is_no_history),
+        cmocka_unit_test(a_history_is_whole_and_bounded),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
