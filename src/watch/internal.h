@@ -154,8 +154,9 @@ struct watch {
     size_t sweep_left;              /* reads that the present one waits for */
     uint64_t sweep_index;           /* watch_sentinel_sum when it began */
     nstime sweep_started, sweep_ended, probes_took;
-    nstime moved_at;     /* when a sentinel moved last */
-    bool sweep_confirms; /* the next one is only for servers that lagged behind in the last one */
+    nstime moved_at;      /* when a sentinel moved last */
+    bool sweep_followers; /* a probe of the last one was not answered by the leader */
+    bool sweep_confirms;  /* the next one is only for servers that lagged behind in the last one */
     unsigned reconciled;
     nstime rewound;
 

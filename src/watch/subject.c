@@ -288,6 +288,7 @@ static void note_failed_read(struct watch *watch)
 /* A probe asks with a filter that nothing passes: two octets, and the true index. */
 static void probed(struct subject *subject, struct consul_response *response)
 {
+    subject->watch->sweep_followers |= response->last_contact_ms > 0;
     if (response->body->len > 16 && memchr(response->body->data, '{', response->body->len)) {
         judge_response(subject, response, READ_STALE); /* a Consul before 1.5 knows no filter */
     } else if (response->index != subject->index || subject->index == 0) {

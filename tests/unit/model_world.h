@@ -233,6 +233,7 @@ static void request_deliver(void *arg)
         .error = request->status == 200 ? NULL : "no answer",
         .index = request->status == 200 ? request->index : 0,
         .known_leader = true,
+        .last_contact_ms = world.stale_is_old && strstr(request->path, "stale") ? 30 : 0,
         .body = &request->body,
         .started = request->sent,
         .finished = world.model.now,
