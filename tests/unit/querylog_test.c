@@ -177,7 +177,7 @@ static char *lines(const char *path, size_t wanted)
 
 static void a_log_is_switched(void **state)
 {
-    struct snapshot_slot slot = {0}; /* refusals need no look at it */
+    static struct snapshot_slot slot; /* refusals need no look at it */
     struct query_log *log = query_log_new(1, &slot);
     char first[] = "/tmp/querylog.XXXXXX", second[] = "/tmp/querylog.XXXXXX";
     struct query_log_settings settings = {.file = first, .sample = QUERY_LOG_ALL, .rate = 1000};
@@ -230,7 +230,7 @@ static void a_log_is_switched(void **state)
 /* A pipe that nobody reads holds up nobody: the ring fills, the rest is lost, and the end comes. */
 static void a_stuck_reader_costs_lines(void **state)
 {
-    struct snapshot_slot slot = {0};
+    static struct snapshot_slot slot;
     struct query_log *log = query_log_new(1, &slot);
     char path[] = "/tmp/querylog.XXXXXX";
     struct query_log_settings settings = {.file = path, .sample = QUERY_LOG_ALL, .rate = 100000};
