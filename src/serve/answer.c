@@ -40,7 +40,8 @@ static void answer_chaos(const struct answer_env *env, const struct query *query
 {
     const char *text = chaos_text(snapshot_text(env->snapshot), query);
     if (!text) {
-        outcome_set(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NONE, "");
+        outcome_set(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NOT_AUTHORITATIVE,
+                    "in class CH only id.server and version.bind");
         return;
     }
     if (!env->inspect) {
@@ -188,7 +189,8 @@ static void respond(const struct answer_env *env, const struct query *query, enu
     else if (query->class == DNS_CH)
         answer_chaos(env, query, reply, outcome);
     else if (query->class != DNS_IN)
-        outcome_set(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NONE, "");
+        outcome_set(outcome, DNS_REFUSED, ANSWER_NOT_OURS, DNS_EDE_NOT_AUTHORITATIVE,
+                    "only classes IN and CH");
     else
         answer_zone(env, query, reply, outcome, result);
     reply_opt(reply, query, outcome->rcode, &outcome->note, snapshot_text(env->snapshot)->node, env->udp_max);

@@ -33,50 +33,90 @@ static const char *const reasons[ANSWER_REASONS] = {
     [ANSWER_ASK_REFUSED] = "Consul had to be asked first, and too many questions wait for it",
 };
 
-/* The name of the service that the question is about, as one label; NULL if it is about none.
- * `[tag.]NAME.service[.dc].<zone>` or `_NAME._tag.service[.dc].<zone>`. */
-static const uint8_t *service_label(const struct query_entry *entry, size_t *skip)
+#define LABELS_MAX 127
+#define TRIES_MAX  5 /* a service's name may have dots: the longest that is known */
+
+/* The labels of a question about a service: [tag.]NAME.service[.dc].<zone> or _NAME._tag.service... */
+struct asked_service {
+    const uint8_t *labels[LABELS_MAX];
+    size_t count;              /* of those before `service` */
+    const uint8_t *datacenter; /* NULL: not named */
+};
+
+static bool is_label(const uint8_t *label, const char *text)
 {
-    const uint8_t *labels[128], *p = entry->name;
-    size_t count = 0, below = 0;
+    return *label == strlen(text) && memcmp(label + 1, text, *label) == 0;
+}
+
+static bool read_service(const struct query_entry *entry, struct asked_service *asked)
+{
+    size_t all = 0, below = 0;
     for (const uint8_t *z = entry->zone; *z; z += 1 + *z)
         below++;
-    for (; *p && count < 127; p += 1 + *p)
-        labels[count++] = p;
-    if (count < below)
-        return NULL;
-    count -= below;
-    *skip = 0;
-    for (size_t i = count; i > 1 && i + 2 > count;
-         i--) { /* `service` is the last label, or before the datacenter */
-        const uint8_t *label = labels[i - 1];
-        if (*label != 7 || memcmp(label + 1, "service", 7) != 0)
-            continue;
-        const uint8_t *name = labels[i - 2];
-        if (i > 2 && name[1] == '_' && labels[i - 3][1] == '_' && *labels[i - 3] > 1) {
-            *skip = 1;
-            return labels[i - 3];
-        }
-        return name;
-    }
-    return NULL;
+    for (const uint8_t *p = entry->name; *p && all < LABELS_MAX; p += 1 + *p)
+        asked->labels[all++] = p;
+    size_t count = all > below ? all - below : 0;
+    asked->datacenter = NULL;
+    if (count > 1 && !is_label(asked->labels[count - 1], "service"))
+        asked->datacenter = asked->labels[--count];
+    asked->count = count - 1;
+    return count > 1 && is_label(asked->labels[count - 1], "service");
 }
 
-/* <service>.health.lictor. */
-static void health_name(const uint8_t *label, size_t skip, uint8_t out[NAME_MAX_WIRE])
+static void add_label(uint8_t name[NAME_MAX_WIRE], size_t *len, const uint8_t *label, size_t skip)
+{
+    size_t size = *label - skip;
+    if (*len + 1 + size + sizeof("\6health\6lictor") > NAME_MAX_WIRE)
+        return;
+    name[(*len)++] = (uint8_t)size;
+    memcpy(name + *len, label + 1 + skip, size);
+    *len += size;
+}
+
+/* <labels from first on>[.<datacenter>].health.lictor. */
+static void health_name(const struct asked_service *asked, size_t first, const uint8_t *datacenter,
+                        uint8_t out[NAME_MAX_WIRE])
 {
     static const uint8_t rest[] = "\6health\6lictor";
-    size_t len = *label - skip;
-    out[0] = (uint8_t)len;
-    memcpy(out + 1, label + 1 + skip, len);
-    memcpy(out + 1 + len, rest, sizeof(rest));
+    size_t len = 0;
+    bool srv = asked->count == 2 && asked->labels[0][1] == '_' && asked->labels[1][1] == '_' &&
+               *asked->labels[0] > 1;
+    if (srv)
+        add_label(out, &len, asked->labels[0], 1);
+    for (size_t i = first; !srv && i < asked->count; i++)
+        add_label(out, &len, asked->labels[i], 0);
+    if (datacenter)
+        add_label(out, &len, datacenter, 0);
+    memcpy(out + len, rest, sizeof(rest));
 }
 
-void query_reason(const struct query_entry *entry,
-                  void (*ask)(void *arg, const uint8_t *name, const char *part, char out[256]), void *arg,
-                  char out[600])
+typedef void ask_fn(void *arg, const uint8_t *name, const char *part, char out[256]);
+
+/* What is known of the service: its counts, and the first instance that is out and why. */
+static void explain_service(const struct asked_service *asked, const char *plain, ask_fn *ask, void *arg,
+                            char out[600])
 {
-    size_t skip;
+    char counts[256] = "", instance[256] = "";
+    uint8_t name[NAME_MAX_WIRE];
+    const uint8_t *datacenter = asked->datacenter;
+    size_t longest = asked->count > TRIES_MAX ? asked->count - TRIES_MAX : 0;
+    /* Our own datacenter's services have no datacenter in their texts' names. */
+    for (int own = datacenter == NULL; own < 2 && !counts[0]; own++)
+        for (size_t first = longest; first < asked->count && !counts[0]; first++) {
+            health_name(asked, first, own ? NULL : datacenter, name);
+            ask(arg, name, "", counts);
+        }
+    if (!counts[0]) {
+        snprintf(out, 600, "no service of this name");
+        return;
+    }
+    ask(arg, name, ", out: ", instance);
+    snprintf(out, 600, "%s; %s%s%s", plain, counts, instance[0] ? "; " : "", instance);
+}
+
+void query_reason(const struct query_entry *entry, ask_fn *ask, void *arg, char out[600])
+{
+    struct asked_service asked;
     out[0] = '\0';
     if (!query_is_negative(entry))
         return;
@@ -85,21 +125,10 @@ void query_reason(const struct query_entry *entry,
         return;
     }
     const char *plain = entry->rcode == DNS_NXDOMAIN ? "no such name" : "no records of this type";
-    const uint8_t *service = entry->has_zone ? service_label(entry, &skip) : NULL;
-    char counts[256], instance[256];
-    uint8_t name[NAME_MAX_WIRE];
-    if (!service) {
+    if (entry->has_zone && read_service(entry, &asked))
+        explain_service(&asked, plain, ask, arg, out);
+    else
         snprintf(out, 600, "%s", plain);
-        return;
-    }
-    health_name(service, skip, name);
-    ask(arg, name, "", counts);
-    if (!counts[0]) {
-        snprintf(out, 600, "no service of this name");
-        return;
-    }
-    ask(arg, name, ", out: ", instance);
-    snprintf(out, 600, "%s; %s%s%s", plain, counts, instance[0] ? "; " : "", instance);
 }
 
 /* --- the line ---------------------------------------------------------------------------------------- */

@@ -51,6 +51,10 @@ static void health(void *arg, const uint8_t *name, const char *part, char out[25
     (void)arg;
     name_to_text(name, asked);
     out[0] = '\0';
+    if (strcmp(asked, "far.dc2.health.lictor.") == 0)
+        snprintf(out, 256, "%s", *part ? "" : "far: 0 instances");
+    if (strcmp(asked, "dot.ted.health.lictor.") == 0)
+        snprintf(out, 256, "%s", *part ? "" : "dot.ted: 2 instances");
     if (strcmp(asked, "web.health.lictor.") == 0)
         snprintf(out, 256, "%s",
                  *part ? "10.0.0.1:80 web on n1 critical, out: check \"disk\" is critical"
@@ -77,7 +81,11 @@ static void negative_answers_say_why(void **state)
          "no service of this name"},
         {"web.service.consul.", "consul.", DNS_NXDOMAIN, 0, ANSWER_OK, "web.health.lictor.",
          "no such name; web: 1 instances; 10.0.0.1:80 web on n1 critical, out: check \"disk\" is critical"},
-        {"v1.web.service.dc1.consul.", "consul.", DNS_NXDOMAIN, 0, ANSWER_OK, "web.health.lictor.", NULL},
+        {"v1.web.service.consul.", "consul.", DNS_NXDOMAIN, 0, ANSWER_OK, "web.health.lictor.", NULL},
+        {"web.service.dc1.consul.", "consul.", DNS_NXDOMAIN, 0, ANSWER_OK, "web.health.lictor.", NULL},
+        {"far.service.dc2.consul.", "consul.", DNS_NXDOMAIN, 0, ANSWER_OK, "far.dc2.health.lictor.",
+         "no such name; far: 0 instances"},
+        {"v1.dot.ted.service.consul.", "consul.", DNS_NXDOMAIN, 0, ANSWER_OK, "dot.ted.health.lictor.", NULL},
         {"_web._tcp.service.consul.", "consul.", DNS_NOERROR, 0, ANSWER_OK, "web.health.lictor.", NULL},
         {"_web.service.consul.", "consul.", DNS_NXDOMAIN, 0, ANSWER_OK, "_web.health.lictor.", NULL},
         {"service.consul.", "consul.", DNS_NOERROR, 0, ANSWER_OK, "", "no records of this type"},
