@@ -209,8 +209,9 @@ def test_consul_does_not_answer(sites):
     until(lambda: daemon.ask("plain.query.consul").addresses() == WEB)
     here.pause()
     try:
-        reply = daemon.ask("tags.query.dc2.consul")  # never asked before
-        assert reply.rcode == "SERVFAIL" and reply.ede_codes() == [EDE_NOT_READY] and "Consul" in reply.ede()[0][1]
+        # Never asked before. (Right after the flood it may still be refused as one too many.)
+        reply = until(lambda: (lambda reply: "too many" not in str(reply.ede()) and reply)(daemon.ask("tags.query.dc2.consul")))
+        assert reply.rcode == "SERVFAIL" and reply.ede_codes() == [EDE_NOT_READY] and "in time" in reply.ede()[0][1]
         assert 0.45 < reply.took < 1.5
         assert daemon.ask("web.service.consul").took < 0.3
         # The last result goes on: at first after the wait, then at once.
