@@ -146,6 +146,28 @@ static void tags(const char *text, size_t len)
     free(copy);
 }
 
+/* What Consul says of a name that is asked for. */
+static void asked(enum ask_kind kind, const char *text, size_t len)
+{
+    struct catalog *catalog = new_catalog();
+    for (unsigned way = 0; way < 4; way++) {
+        struct catalog_asked what = {
+            .kind = kind, .zone = way & 1, .service = "web", .rfc2782 = way & 2, .keep_order = way & 1};
+        struct catalog_rrsets rrsets;
+        struct err err = {""};
+        int found = catalog_render_asked(catalog, &what, text, len, &rrsets, &err);
+        assert(found >= 0 || err.text[0] != '\0');
+        for (size_t i = 0; found > 0 && i < rrsets.count; i++) {
+            for (size_t k = 0; k < i; k++)
+                assert(piece_type(rrsets.pieces[i]) != piece_type(rrsets.pieces[k]));
+            assert(piece_ttl(rrsets.pieces[i]) == rrsets.ttl);
+        }
+        for (size_t i = 0; found > 0 && i < rrsets.count; i++)
+            piece_unref(rrsets.pieces[i]);
+    }
+    catalog_free(catalog);
+}
+
 static void visit(void *arg, const struct catalog_check *check)
 {
     (void)arg;
@@ -180,6 +202,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'c':
         coordinates(text, size - 1);
+        break;
+    case 'q':
+        asked(ASK_QUERY, text, size - 1);
+        break;
+    case 'a':
+        asked(ASK_CONNECT, text, size - 1);
+        break;
+    case 'u':
+        asked(ASK_VIRTUAL, text, size - 1);
         break;
     case 't':
         tags(text, size - 1);
