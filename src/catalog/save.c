@@ -15,9 +15,9 @@
 
 static void write_metadata(const struct node *node, struct buf *out)
 {
-    const char *at = node->metadata, *end = at + node->metadata_len;
-    if (at == end)
+    if (node->metadata_len == 0)
         return;
+    const char *at = node->metadata, *end = at + node->metadata_len;
     buf_puts(out, ",\"Meta\":{");
     while (at < end) {
         json_write_text(out, at);
