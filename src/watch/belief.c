@@ -95,6 +95,9 @@ struct belief_result belief_judge(struct belief *belief, struct belief_hold *hol
         hold->until = belief->mass_until;
         return keep(hold, BELIEF_MASS_LOSS, hold->until);
     }
+    /* Held, and what comes back does so one by one: the rest is still not believed to be gone. */
+    if (lost > 0 && hold->reason == BELIEF_MASS_LOSS && now < hold->until)
+        return keep(hold, BELIEF_MASS_LOSS, hold->until);
     if (lost > 0 && (is_mass_loss(window, lost) || (facts->view > 0 && is_mass_loss(view, lost)))) {
         if (hold->until == 0 || now < hold->until)
             return hold_once(hold, BELIEF_MASS_LOSS, now);

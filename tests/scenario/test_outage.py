@@ -1,5 +1,6 @@
 """Consul away: answers go on, say that they are stale, and become live again."""
 
+import shutil
 import time
 
 import pytest
@@ -88,6 +89,34 @@ def test_killed_and_started_during_an_outage(web, tmp_path):
     daemon.start(wait=False)
     reply = daemon.wait_addresses("web.service.consul", WEB, timeout=15)
     assert EDE_STALE in reply.ede_codes()
+
+
+def test_agent_restarts_with_an_empty_catalog(consul, tmp_path):
+    """Its data is gone and its indexes begin anew: what most of the view consists of is not believed to be gone at once, and
+    what is registered again is believed although its indexes are lower."""
+    addresses = sorted(f"10.7.0.{number + 1}" for number in range(25))
+
+    def register():
+        for number, address in enumerate(addresses):
+            consul.register_external(f"ext{number}", address, "web")
+    register()
+    for number in range(200):
+        consul.put("/v1/kv/tests/index", str(number).encode())  # the new one's indexes shall be lower
+    register()
+    daemon = Lictord(tmp_path, consul, services={"answers": 0}, log="info")
+    daemon.wait_addresses("web.service.consul", addresses)
+    consul.kill()
+    shutil.rmtree(consul.dir / "data")
+    consul.restart()
+    stays(lambda: daemon.addresses("web.service.consul") == addresses, 6, what="the view is kept")
+    until(lambda: daemon.metrics()["lictor_watch_held_total"] >= 1, timeout=20, what="the hold is counted")
+    register()
+    until(lambda: live(daemon), timeout=40, what="live answers")
+    assert daemon.addresses("web.service.consul") == addresses, "never empty"
+    consul.register_external("ext0", addresses[0], "web", status="critical")
+    daemon.wait_addresses("web.service.consul", addresses[1:], timeout=40)
+    consul.register_external("ext0", addresses[0], "web")
+    daemon.wait_addresses("web.service.consul", addresses, timeout=40)
 
 
 def test_too_old_is_servfail(web, tmp_path):

@@ -138,6 +138,11 @@ static void mass_loss_of_a_service(void **arg)
         {106, STALE(10, 9, 1000), BELIEF_KEEP, BELIEF_MASS_LOSS, 136, true},
         /* it comes back */
         {110, STALE(10, 20, 1000), APPLIES}, {111, STALE(20, 19, 1000), APPLIES});
+    /* it comes back one by one, as nodes register again: what is still missing goes on being held */
+    hold = (struct belief_hold){0};
+    RUN(&belief, &hold, {120, STALE(40, 5, 1000), BELIEF_KEEP, BELIEF_MASS_LOSS, 150, true},
+        {125, STALE(40, 30, 1000), BELIEF_KEEP, BELIEF_MASS_LOSS, 150, false},
+        {128, STALE(40, 40, 1000), APPLIES}, {129, STALE(40, 39, 1000), APPLIES});
     /* grown a moment before */
     hold = (struct belief_hold){0};
     RUN(&belief, &hold, {150, STALE(0, 30, 1000), APPLIES}, {151, STALE(30, 20, 1000), APPLIES},

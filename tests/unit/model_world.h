@@ -32,6 +32,7 @@ static struct {
     nstime down_until;       /* no answer at all */
     unsigned requests;
     bool stale_is_old;
+    int64_t silent_ms; /* the servers that answer stale reads have not heard from the leader so long */
 } world;
 
 nstime clock_boot(void)
@@ -233,7 +234,9 @@ static void request_deliver(void *arg)
         .error = request->status == 200 ? NULL : "no answer",
         .index = request->status == 200 ? request->index : 0,
         .known_leader = true,
-        .last_contact_ms = world.stale_is_old && strstr(request->path, "stale") ? 30 : 0,
+        .last_contact_ms = !strstr(request->path, "stale") ? 0
+                           : world.silent_ms               ? world.silent_ms
+                                                           : (world.stale_is_old ? 30 : 0),
         .body = &request->body,
         .started = request->sent,
         .finished = world.model.now,

@@ -274,11 +274,48 @@ static void restored_snapshots(void **state)
     run_manner(&(struct manner){.pool = 2, .rewinds = true, .within = 90 * NS_PER_S});
 }
 
+static nstime age(void)
+{
+    return world.model.now - watch_last_contact(watch);
+}
+
+/* What a stale read shows is as old as its server's last word from the leader; a server that is cut off has
+ * nothing current to say. */
+static void servers_cut_off_from_the_leader(void **state)
+{
+    (void)state;
+    begin(1, 2);
+    run_until(world.model.now + 5 * NS_PER_S);
+    assert_true(watch_live(watch));
+    assert_true(atomic_load(&view_state.stale_from) == NS_NEVER);
+    world.silent_ms = 3000;
+    happens(8);
+    run_until(world.model.now + 12 * NS_PER_S);
+    assert_true(age() >= 3 * NS_PER_S && age() < 16 * NS_PER_S);
+    assert_true(atomic_load(&view_state.stale_from) == NS_NEVER);
+    world.silent_ms = 15000;
+    run_until(world.model.now + 12 * NS_PER_S);
+    assert_true(atomic_load(&view_state.stale_from) <= world.model.now);
+    nstime before = age();
+    run_until(world.model.now + 60 * NS_PER_S);
+    assert_true(age() >= before + 55 * NS_PER_S);
+    world.silent_ms = 0;
+    happens(8);
+    converges(1, 60 * NS_PER_S);
+    assert_true(atomic_load(&view_state.stale_from) == NS_NEVER && age() < 15 * NS_PER_S);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_pool),  cmocka_unit_test(with_pool), cmocka_unit_test(servers_that_lag),
-        cmocka_unit_test(failing_reads), cmocka_unit_test(outages),   cmocka_unit_test(restored_snapshots),
+        cmocka_unit_test(without_pool),
+        cmocka_unit_test(with_pool),
+        cmocka_unit_test(servers_that_lag),
+        cmocka_unit_test(failing_reads),
+        cmocka_unit_test(outages),
+        cmocka_unit_test(restored_snapshots),
+        cmocka_unit_test(servers_cut_off_from_the_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
