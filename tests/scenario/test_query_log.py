@@ -61,6 +61,10 @@ def test_negative_answers_say_why(consul, tmp_path):
     before = daemon.metrics().total("lictor_query_log_queries_total")
     daemon.ask("silent.service.consul")
     assert daemon.metrics().total("lictor_query_log_queries_total") == before
+    daemon.extra = 'query-log { sample = "100%" }'  # without a file: standard error
+    reload(daemon)
+    daemon.ask("stderr.service.consul")
+    daemon.wait_logged(r'query client=\S+ transport=udp name=stderr\.service\.consul\. .*reason="no service of this name"')
     daemon.extra = settings(tmp_path / "no" / "such" / "folder", sample="100%")
     reload(daemon)
     daemon.wait_logged(r"query log: .*/no/such/folder: cannot be opened: No such file")
