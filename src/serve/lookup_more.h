@@ -8,7 +8,8 @@
 void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type,
                     size_t from);
 
-/* Adds the TXT RRset of a name (a node's, not a service's) that stands at out[name_at], whole or not at all. */
+/* Adds the TXT RRset of a name (a node's, not a service's) that stands at out[name_at], whole or not at all.
+ */
 void more_text(struct reply *reply, struct rng *rng, const struct zone_owner *owner, size_t name_at);
 /* The same for the targets of the SRV records at out[from..end). */
 void more_target_texts(struct reply *reply, struct rng *rng, const struct zone *zone, size_t from,
