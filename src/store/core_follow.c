@@ -124,6 +124,16 @@ static bool is_point(const struct reload *reload, const struct store_position *p
     return false;
 }
 
+/* The oldest seq that an entry says something of. */
+static uint64_t oldest_of(const struct store_entry *entry)
+{
+    uint64_t oldest = entry->at.seq;
+    for (size_t i = 0; i < entry->cover_count; i++)
+        if (entry->covers[i].seq < oldest)
+            oldest = entry->covers[i].seq;
+    return oldest;
+}
+
 /* The seq after which this mirror's entries are not in KV's past: that of the newest that is, or, if none is
  * known, the oldest that KV still has (then what is older was compacted, not lost). */
 static uint64_t common_seq(const struct core *core)
@@ -138,9 +148,10 @@ static uint64_t common_seq(const struct core *core)
         if (is_point(reload, &before))
             return before.seq;
     }
-    uint64_t oldest = reload->base->at.seq;
-    if (reload->entry_count && reload->entries[0]->at.seq < oldest)
-        oldest = reload->entries[0]->at.seq;
+    uint64_t oldest = oldest_of(reload->base);
+    for (size_t i = 0; i < reload->entry_count; i++)
+        if (oldest_of(reload->entries[i]) < oldest)
+            oldest = oldest_of(reload->entries[i]);
     return oldest - 1;
 }
 
@@ -240,7 +251,8 @@ static void reload_finish(struct core *core, const struct kv_reply *reply)
     core->counters.bases_read++;
     core->base_size = reload->base->size;
     mend_covered(core, is_known);
-    struct store_entry *jump = jump_to(core, zone, &at);
+    /* Of a mirror that is not in KV's past the log would claim commits that this zone does not contain. */
+    struct store_entry *jump = common == UINT64_MAX ? jump_to(core, zone, &at) : NULL;
     core_adopt(core, zone, &at);
     if (jump)
         core_log_add(core, jump);

@@ -743,6 +743,7 @@ static void heal(struct world *world)
     for (unsigned i = 0; i < INSTANCES; i++) {
         world->instances[i].believes = false;
         core_role(world->instances[i].core, false, 0, world->now);
+        give_file(world, &world->instances[i], false);
     }
     elect(world, &world->instances[rng_below(&world->rng, INSTANCES)]);
     for (unsigned round = 0; round < 200; round++) {
