@@ -12,6 +12,13 @@
 int statefile_write(const char *path, const char *kind, unsigned version, const void *data, size_t len,
                     struct err *err);
 
+/* The same of plain octets, without a header: for what checks itself. */
+int statefile_replace(const char *path, const void *data, size_t len, struct err *err);
+
+/* FOLDER/NAME.SUFFIX for a name that may not be one of a file: '/', '%' and a leading '.' are escaped, and a
+ * long one ends in its hash (NAME_MAX). Caller frees. */
+char *statefile_path(const char *folder, const char *name, const char *suffix);
+
 /* Returns 0 and appends the content to out; 1 if there is no such file; -1 with err if it cannot be
  * read, is of another kind or a newer version, or its checksum is wrong (it is then to be ignored, not
  * deleted). */

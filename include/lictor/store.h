@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct gate;
 struct store;
 
 /* Publishes a version, whose reference it takes over. Builder. */
@@ -35,34 +36,31 @@ struct store_config {
     struct builder *builder;
     struct consul_client *client; /* its own; lives as long */
     const struct gate *gate;
-    const char *cluster, *instance, *node, *state_dir; /* copied */
+    const char *cluster, *instance, *state_dir; /* copied */
     store_publish_fn *publish;
     void *publish_arg;
-    /* Readiness, positions or serials have changed: look again. Main, at most every 50 ms. */
-    void (*changed)(void *arg);
-    void *changed_arg;
 };
 
 struct store *store_new(const struct store_config *config);
 /* Begins to follow the heads. After the first store_zone calls. */
 void store_start(struct store *store);
-/* No request or callback follows; what waits for a commit is told STORE_NOT_PRIMARY or STORE_UNKNOWN. Then
- * run the builder empty (builder_free), then store_free. */
+/* No request goes out any more; what waits for a commit is told STORE_NOT_PRIMARY or STORE_UNKNOWN. Then run
+ * the builder empty (builder_free), free the client, and store_free. */
 void store_stop(struct store *store);
 void store_free(struct store *store);
 
 /* --- zones ---------------------------------------------------------------------------------------------- */
 
-/* Makes a zone known, on the builder, before anything else is said of it: reads its mirror from the disk and,
- * if there is one, publishes it; else an empty version, held. kv false: `store = "file"`, which is published
- * with store_file only. state lives as long as the process. A zone that is known stays as it is. Builder. */
+/* Makes a zone known, before anything else is said of it. kv: its mirror is read from the disk and, if there
+ * is one, published; else an empty version, held. kv false: a zone of `store = "file"`, which the caller
+ * publishes; the store says whether it is held. state lives as long as the process. A zone that is known
+ * stays as it is. Builder. */
 void store_zone(struct store *store, const uint8_t *apex, struct zone_state *state, bool kv);
 /* It is not configured any more: nothing more is published. Its keys in KV stay. Builder. */
 void store_forget(struct store *store, const uint8_t *apex);
 /* The content of the zone's file, read at start or reload: takes over the reference. For a `kv` zone the
  * primary imports it if its serial is above the last imported file's (RFC 1982); what is refused is logged
- * and shown by store_status. A `file` zone is published at once, but held while its serial is below the
- * head's. Builder. */
+ * and shown by store_status. A `file` zone is held while its serial is below the head's. Builder. */
 void store_file(struct store *store, struct zone *file);
 
 /* --- commits -------------------------------------------------------------------------------------------- */
@@ -106,7 +104,7 @@ enum store_import_mode {
 };
 
 /* `lictor zone import`: file (whose reference is taken over) as the new file of its zone, if its serial is
- * above the last imported one's or the mode is REPLACE. Builder thread may call it too. done may be NULL. */
+ * above the last imported one's or the mode is REPLACE. done may be NULL. */
 void store_import(struct store *store, struct zone *file, enum store_import_mode mode, const char *author,
                   store_done_fn *done, void *arg);
 
@@ -145,6 +143,8 @@ struct store_change {
 int store_history(const struct store *store, const uint8_t *apex,
                   int (*visit)(void *arg, const struct store_change *change), void *arg);
 
+/* Is there anything to answer from? */
+bool store_has_content(struct store *store, const uint8_t *apex);
 /* For `lictor zones` and `/v1/zones`: {"zone":
  * {"store":"kv|file","state":"current|behind|rewound|empty|broken",
  * "serial":..,"seq":..,"epoch":..,"records":..,"head":{"seq","serial"} or null,"imported":serial or null,

@@ -1,5 +1,7 @@
 #include "lictor/statefile.h"
 
+#include "base/siphash.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,6 +14,8 @@
 #include <unistd.h>
 
 #define HEADER_MAX 256
+/* Octets of a file's name before its hash and suffixes (at most 255 together, NAME_MAX). */
+#define STATE_NAME_MAX 200
 
 static void sha256_hex(const void *data, size_t len, char out[65])
 {
@@ -49,20 +53,17 @@ static int sync_directory(const char *path)
     return result;
 }
 
-int statefile_write(const char *path, const char *kind, unsigned version, const void *data, size_t len,
-                    struct err *err)
+static int replace(const char *path, const char *what, const void *header, size_t header_len,
+                   const void *data, size_t len, struct err *err)
 {
-    char temporary[PATH_MAX], header[HEADER_MAX], digest[65];
+    char temporary[PATH_MAX];
     if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary)
         return err_set(err, "%s: the path is too long", path);
-    sha256_hex(data, len, digest);
-    int n = snprintf(header, sizeof header, "lictor-state %s %u %zu %s\n", kind, version, len, digest);
-
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return err_set(err, "%s: cannot be created: %s", temporary, strerror(errno));
-    if (write_all(fd, header, (size_t)n) || write_all(fd, data, len) || fsync(fd)) {
-        err_set(err, "%s: cannot be written (the old %s stays): %s", temporary, kind, strerror(errno));
+    if (write_all(fd, header, header_len) || write_all(fd, data, len) || fsync(fd)) {
+        err_set(err, "%s: cannot be written (the old %s stays): %s", temporary, what, strerror(errno));
         close(fd);
         unlink(temporary);
         return -1;
@@ -74,6 +75,39 @@ int statefile_write(const char *path, const char *kind, unsigned version, const 
         return -1;
     }
     return 0;
+}
+
+int statefile_write(const char *path, const char *kind, unsigned version, const void *data, size_t len,
+                    struct err *err)
+{
+    char header[HEADER_MAX], digest[65];
+    sha256_hex(data, len, digest);
+    int n = snprintf(header, sizeof header, "lictor-state %s %u %zu %s\n", kind, version, len, digest);
+    return replace(path, kind, header, (size_t)n, data, len, err);
+}
+
+int statefile_replace(const char *path, const void *data, size_t len, struct err *err)
+{
+    return replace(path, "file", NULL, 0, data, len, err);
+}
+
+char *statefile_path(const char *folder, const char *name, const char *suffix)
+{
+    static const uint64_t key[2]; /* the names are the operator's: nobody else chooses them */
+    struct buf path = {0};
+    buf_printf(&path, "%s/", folder);
+    size_t start = path.len;
+    for (const char *p = name; *p; p++)
+        if (*p == '/' || *p == '%' || (*p == '.' && p == name)) /* the last is the root */
+            buf_printf(&path, "%%%02x", (unsigned char)*p);
+        else
+            buf_append(&path, p, 1);
+    if (path.len - start > STATE_NAME_MAX) {
+        path.len = start + STATE_NAME_MAX;
+        buf_printf(&path, "%%%016" PRIx64, siphash(name, strlen(name), key));
+    }
+    buf_puts(&path, suffix);
+    return buf_steal(&path);
 }
 
 static int read_all(int fd, struct buf *out)

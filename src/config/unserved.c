@@ -8,8 +8,9 @@
 static const struct {
     const char *section, *key, *served, *prefix; /* prefix: only values that begin so */
 } unserved_values[] = {
-    {"zone", "store", "file", NULL},    {"zone", "update", NULL, NULL},
-    {"action", "when", NULL, "check "}, {"action", "when", NULL, "event "},
+    {"zone", "update", NULL, NULL},
+    {"action", "when", NULL, "check "},
+    {"action", "when", NULL, "event "},
     {"action", "when", NULL, "every "},
 };
 

@@ -92,7 +92,13 @@ static void read_zone(struct check *check, cfg_t *section)
     }
     name_lower(zone.apex, zone.apex);
     check_apex(check, &zone, cfg_title(section));
-    zone.store_kv = read_choice(check, section, "store", 0, stores);
+    bool election = cfg_size(check->root, "election") > 0;
+    zone.store_kv = read_choice(check, section, "store", election, stores);
+    if (zone.store_kv && !election)
+        fault_add(
+            check->faults, read_line(section, "store"),
+            "`store = \"kv\"` keeps the zone in Consul's KV, which only a primary writes: add an `election` "
+            "section, or write \"file\"");
     read_zone_file(check, section, &zone);
     read_acl(check, section, "transfer", &zone.transfer);
     read_acl(check, section, "update", &zone.update);

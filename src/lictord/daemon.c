@@ -94,6 +94,8 @@ void daemon_free(struct daemon *daemon)
     desk_free(daemon->desk);
     role_free(daemon->role);
     serials_stop(daemon->serials);
+    store_stop(daemon->store);
+    consul_client_free(daemon->store_client);
     consul_client_free(daemon->watch_client);
     consul_client_free(daemon->asked_client);
     consul_client_free(daemon->election_client);
@@ -107,6 +109,7 @@ void daemon_free(struct daemon *daemon)
     serials_free(daemon->serials);
     cuts_free(daemon->cuts);
     inspection_free(daemon->inspection);
+    store_free(daemon->store);
     hosted_zones_free(daemon->zones);
     catalog_free(daemon->catalog);
     action_free(daemon->actions);

@@ -24,6 +24,7 @@
 #include "lictor/runner.h"
 #include "lictor/serials.h"
 #include "lictor/serve.h"
+#include "lictor/store.h"
 #include "lictor/transfer.h"
 #include "lictor/watch.h"
 
@@ -62,6 +63,7 @@ struct daemon {
     struct gate gate;
     struct zone_state services_state;
     struct hosted_zones *zones;
+    struct store *store; /* NULL: no election */
     bool zones_loaded;  /* the first load has ended */
     bool view_restored; /* a view from disk is being served */
     bool triggers_armed;
@@ -78,7 +80,7 @@ struct daemon {
     struct desk *desk; /* for names that need Consul first; NULL without `services` */
     struct query_log *query_log;
     struct server *server;
-    struct consul_client *watch_client, *asked_client, *election_client;
+    struct consul_client *watch_client, *asked_client, *election_client, *store_client;
     struct watch *watch;
     struct datacenters *datacenters;
     struct role *role;

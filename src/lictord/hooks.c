@@ -33,10 +33,14 @@ static void on_role_event(void *arg, const struct role_event *event)
         notify_promoted(daemon->notify);
         if (daemon->serials)
             serials_promoted(daemon->serials);
+        if (daemon->store)
+            store_role(daemon->store, true, role_session(daemon->role), event->epoch);
     } else if (event->kind == ROLE_DEMOTED) {
         action_role(daemon->actions, false, event->epoch, event->reason);
         if (daemon->serials)
             serials_demoted(daemon->serials);
+        if (daemon->store)
+            store_role(daemon->store, false, "", event->epoch);
     }
     if (!daemon->role)
         return; /* an event from within role_new */
@@ -66,7 +70,7 @@ static bool on_ready(void *arg, char reason[256])
 {
     const struct daemon *daemon = arg;
     if (daemon->zones_loaded && !daemon->stopping)
-        return true;
+        return !daemon->store || store_ready(daemon->store, reason);
     snprintf(reason, 256, "%s", daemon->stopping ? "lictord is stopping" : "the zones are being loaded");
     return false;
 }

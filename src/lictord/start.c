@@ -21,6 +21,7 @@
 /* Beside the watch's own: an agent allows 200 a client address (limits.http_max_conns_per_client). */
 #define NOTE_INTERVAL        (2 * NS_PER_S)
 #define ELECTION_CONNECTIONS 16
+#define STORE_CONNECTIONS    8
 /* How often what changed is saved, and what could not be saved is tried again. */
 #define SAVE_INTERVAL (10 * NS_PER_S)
 /* How often the watch hears who was asked for. */
@@ -88,7 +89,9 @@ static int start_clients(struct daemon *daemon, struct err *err)
     if (config->election.enabled) {
         daemon->election_client =
             consul_client_new(daemon->base, "election", &config->consul, ELECTION_CONNECTIONS, err);
-        if (!daemon->election_client)
+        daemon->store_client =
+            consul_client_new(daemon->base, "store", &config->consul, STORE_CONNECTIONS, err);
+        if (!daemon->election_client || !daemon->store_client)
             return -1;
     }
     return 0;
@@ -210,6 +213,29 @@ static int start_transfers(struct daemon *daemon, struct err *err)
     return 0;
 }
 
+/* Builder. */
+static void publish_stored(void *arg, struct zone *zone)
+{
+    publisher_put(arg, zone);
+}
+
+static int start_store(struct daemon *daemon)
+{
+    if (!daemon->config->election.enabled)
+        return 0;
+    daemon->store = store_new(&(struct store_config){.base = daemon->base,
+                                                     .builder = daemon->builder,
+                                                     .client = daemon->store_client,
+                                                     .gate = &daemon->gate,
+                                                     .cluster = daemon->config->election.cluster,
+                                                     .instance = daemon->instance.id,
+                                                     .state_dir = daemon->config->state_dir,
+                                                     .publish = publish_stored,
+                                                     .publish_arg = &daemon->publisher});
+    hosted_zones_use_store(daemon->zones, daemon->store);
+    return 0;
+}
+
 static int start_role(struct daemon *daemon, struct err *err)
 {
     struct role_config config = {
@@ -248,7 +274,7 @@ static int start_control(struct daemon *daemon, struct err *err)
         .asked_client = daemon->asked_client,
         .election_client = daemon->election_client,
         .connections = (daemon->watch_client ? WATCH_CONNECTIONS + ASKED_CONNECTIONS : 0) +
-                       (daemon->election_client ? ELECTION_CONNECTIONS : 0),
+                       (daemon->election_client ? ELECTION_CONNECTIONS + STORE_CONNECTIONS : 0),
         .started = daemon->started,
     };
     daemon_control_hooks(daemon, &view);
@@ -262,6 +288,8 @@ static void on_zones_applied(void *arg)
     daemon->zones_loaded = true;
     if (daemon->stopping) /* the load outlived the order to stop, and perhaps the role */
         return;
+    if (daemon->store)
+        store_start(daemon->store);
     role_start(daemon->role);
     daemon_refresh_texts(daemon);
     daemon_notify("READY=1");
@@ -362,7 +390,7 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
         start_view(daemon);
         builder_start(daemon->builder);
         if (start_transfers(daemon, err) || start_clients(daemon, err) || start_role(daemon, err) ||
-            start_server(daemon, listens, daemon->inspect_from, err))
+            start_store(daemon) || start_server(daemon, listens, daemon->inspect_from, err))
             result = -1;
     }
     for (size_t i = 0; i < config->listen_count; i++) {

@@ -1,6 +1,5 @@
 #include "zones.h"
 
-#include "base/siphash.h"
 #include "lictor/history.h"
 #include "lictor/log.h"
 #include "lictor/statefile.h"
@@ -18,8 +17,6 @@
 
 #define KIND    "zone"
 #define VERSION 1
-/* Octets of a state file's name before its hash and suffixes (at most 255 together, NAME_MAX). */
-#define STATE_NAME_MAX 200
 
 enum source { SOURCE_NONE, SOURCE_FILE, SOURCE_SAVED };
 
@@ -33,6 +30,7 @@ struct hosted {
     char *saved; /* its state file */
     bool configured;
     bool wanted; /* by the configuration that is being read */
+    bool kv;     /* its content is the store's, `file` is what the primary imports */
     enum source source;
     uint32_t serial;
     size_t records;
@@ -43,6 +41,7 @@ struct hosted {
 struct hosted_zones {
     struct builder *builder;
     struct publisher *publisher;
+    struct store *store; /* NULL: no election */
     char *folder;
     struct hosted *first, **end;
     struct strmap *by_apex; /* of the same */
@@ -53,6 +52,7 @@ struct entry {
     struct hosted *zone;
     char *file;
     struct zone *loaded;
+    bool kv;
     enum source source;
     uint32_t serial;
     size_t records;
@@ -81,6 +81,11 @@ struct hosted_zones *hosted_zones_new(struct builder *builder, struct publisher 
                                    .end = &zones->first,
                                    .by_apex = strmap_new()};
     return zones;
+}
+
+void hosted_zones_use_store(struct hosted_zones *zones, struct store *store)
+{
+    zones->store = store;
 }
 
 void hosted_zones_free(struct hosted_zones *zones)
@@ -141,7 +146,7 @@ static void run_read(void *arg)
         if (entry->loaded) {
             entry->source = SOURCE_FILE;
             entry->err.text[0] = 0;
-        } else if (load->use_saved) {
+        } else if (load->use_saved && !entry->kv) {
             load_saved(entry);
         }
     }
@@ -155,8 +160,27 @@ static void publish_held(struct publisher *publisher, struct hosted *zone)
     publisher_put(publisher, zone_edit_commit(edit));
 }
 
+/* What is read of a zone in the store is offered to it; what is published of it comes from there. */
+static void offer(struct store *store, struct entry *entry)
+{
+    store_zone(store, entry->zone->apex, &entry->zone->state, true);
+    if (!entry->loaded)
+        return;
+    entry->serial = zone_serial(entry->loaded);
+    entry->records = zone_records(entry->loaded);
+    store_file(store, entry->loaded);
+    entry->loaded = NULL;
+}
+
 static void publish_entry(struct hosted_load *load, struct entry *entry)
 {
+    struct store *store = load->zones->store;
+    if (entry->kv) {
+        offer(store, entry);
+        return;
+    }
+    if (store)
+        store_zone(store, entry->zone->apex, &entry->zone->state, false);
     if (!entry->loaded) {
         publish_held(load->zones->publisher, entry->zone);
         return;
@@ -165,7 +189,10 @@ static void publish_entry(struct hosted_load *load, struct entry *entry)
     entry->records = zone_records(entry->loaded);
     if (entry->source == SOURCE_FILE)
         save(entry, load->zones->folder);
-    atomic_store(&entry->zone->state.held, false);
+    if (store)
+        store_file(store, zone_ref(entry->loaded)); /* held, if others have served a newer one */
+    else
+        atomic_store(&entry->zone->state.held, false);
     const struct zone *before = snapshot_get(load->zones->publisher->current, entry->zone->apex);
     if (before && history_continue(before, entry->loaded))
         log_warn(
@@ -181,8 +208,11 @@ static void run_apply(void *arg)
     struct hosted_load *load = arg;
     for (size_t i = 0; i < load->count; i++)
         publish_entry(load, &load->entries[i]);
-    for (size_t i = 0; i < load->removed_count; i++)
+    for (size_t i = 0; i < load->removed_count; i++) {
+        if (load->zones->store)
+            store_forget(load->zones->store, load->removed[i]->apex);
         publisher_remove(load->zones->publisher, load->removed[i]->apex);
+    }
 }
 
 static void run_drop(void *arg)
@@ -201,13 +231,21 @@ static void take_over(struct entry *entry)
     bool same = zone->configured && zone->source == entry->source && zone->serial == entry->serial &&
                 zone->records == entry->records;
     zone->configured = true;
+    zone->kv = entry->kv;
     zone->source = entry->source;
     zone->serial = entry->serial;
     zone->records = entry->records;
     zone->loaded = clock_real();
     free(zone->file);
     zone->file = xstrdup(entry->file);
-    if (entry->source == SOURCE_FILE) /* of thousands of zones, those that a reload changed are of interest */
+    if (entry->kv && entry->source == SOURCE_NONE)
+        log_warn("zone %s: its file is broken; the zone goes on as it is in Consul's KV", zone->text);
+    else if (entry->kv)
+        log_write(same ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+                  "zone %s: %s has serial %u; the zone itself is in Consul's KV", zone->text, zone->file,
+                  zone->serial);
+    else if (entry->source ==
+             SOURCE_FILE) /* of thousands of zones, those that a reload changed are of interest */
         log_write(same ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "zone %s: serial %u, %zu records from %s",
                   zone->text, zone->serial, zone->records, zone->file);
     else if (entry->source == SOURCE_SAVED)
@@ -262,27 +300,6 @@ static void finish_apply(void *arg)
     free_load(load);
 }
 
-/* A state file's name: the apex, with what would be a path escaped (RFC 2317 zones have a '/'), and its hash
- * in place of an end that no file name has room for. */
-static char *state_path(const struct hosted_zones *zones, const char *text)
-{
-    static const uint64_t key[2]; /* the names are the operator's: nobody else chooses them */
-    struct buf path = {0};
-    buf_printf(&path, "%s/", zones->folder);
-    size_t start = path.len;
-    for (const char *p = text; *p; p++)
-        if (*p == '/' || *p == '%' || (*p == '.' && p == text)) /* the last is the root */
-            buf_printf(&path, "%%%02x", (unsigned char)*p);
-        else
-            buf_append(&path, p, 1);
-    if (path.len - start > STATE_NAME_MAX) {
-        path.len = start + STATE_NAME_MAX;
-        buf_printf(&path, "%%%016" PRIx64, siphash(text, strlen(text), key));
-    }
-    buf_puts(&path, ".zone");
-    return buf_steal(&path);
-}
-
 static struct hosted *find_or_add(struct hosted_zones *zones, const uint8_t *apex)
 {
     uint8_t lower[NAME_MAX_WIRE];
@@ -297,7 +314,7 @@ static struct hosted *find_or_add(struct hosted_zones *zones, const uint8_t *ape
     if (text[1])
         text[strlen(text) - 1] = 0;
     zone->text = xstrdup(text);
-    zone->saved = state_path(zones, text);
+    zone->saved = statefile_path(zones->folder, text, ".zone");
     atomic_init(&zone->state.stale_from, NS_NEVER);
     atomic_init(&zone->state.dead_from, NS_NEVER);
     strmap_put(zones->by_apex, lower, len, zone);
@@ -320,6 +337,7 @@ void hosted_zones_read(struct hosted_zones *zones, const struct config *config, 
         load->entries[i].zone = find_or_add(zones, config->zones[i].apex);
         load->entries[i].zone->wanted = true;
         load->entries[i].file = xstrdup(config->zones[i].file);
+        load->entries[i].kv = zones->store && config->zones[i].store_kv;
     }
     load->removed = xcalloc(strmap_count(zones->by_apex), sizeof *load->removed);
     for (struct hosted *z = zones->first; z; z = z->next)
@@ -353,6 +371,19 @@ void hosted_zones_time(nstime real, char out[32])
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
 }
 
+/* What the store says, and of a kv zone its serial and records instead of the file's. */
+static void add_stored(json_t *zone, json_t *stored, bool kv)
+{
+    if (!kv || json_is_null(json_object_get(stored, "error")))
+        json_object_del(stored, "error");
+    if (!kv) {
+        json_object_del(stored, "serial");
+        json_object_del(stored, "records");
+    }
+    json_object_update(zone, stored);
+    json_decref(stored);
+}
+
 json_t *hosted_zones_status(const struct hosted_zones *zones)
 {
     json_t *list = json_array();
@@ -362,13 +393,32 @@ json_t *hosted_zones_status(const struct hosted_zones *zones)
             continue;
         hosted_zones_time(z->loaded, when);
         char *file = utf8_clean(xstrdup(z->file));
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s?}", "zone", z->text, "file", file,
-                                        "serial", (json_int_t)z->serial, "records", (json_int_t)z->records,
-                                        "source", source_text[z->source], "loaded", when, "error", z->error));
+        json_t *stored = zones->store ? store_status(zones->store, z->apex) : NULL;
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s?}", "zone", z->text, "file", file, "serial",
+                            (json_int_t)z->serial, "records", (json_int_t)z->records, "source",
+                            z->kv ? "kv" : source_text[z->source], "loaded", when, "error", z->error));
+        if (stored)
+            add_stored(json_array_get(list, json_array_size(list) - 1), stored, z->kv);
         free(file);
     }
     return list;
+}
+
+static void tell_stored(const struct hosted_zones *zones, const struct hosted *z,
+                        void (*visit)(void *arg, const char *apex, const char *line), void *arg)
+{
+    json_t *stored = store_status(zones->store, z->apex);
+    const char *error = json_string_value(json_object_get(stored, "error"));
+    char *line = xasprintf("serial=%lld records=%lld source=kv state=%s seq=%lld%s%s",
+                           json_integer_value(json_object_get(stored, "serial")),
+                           json_integer_value(json_object_get(stored, "records")),
+                           json_string_value(json_object_get(stored, "state")),
+                           json_integer_value(json_object_get(stored, "seq")), error ? " error=" : "",
+                           error ? error : "");
+    visit(arg, z->text, line);
+    free(line);
+    json_decref(stored);
 }
 
 void hosted_zones_each(const struct hosted_zones *zones,
@@ -378,6 +428,10 @@ void hosted_zones_each(const struct hosted_zones *zones,
         char when[32];
         if (!z->configured) {
             visit(arg, z->text, "");
+            continue;
+        }
+        if (z->kv) {
+            tell_stored(zones, z, visit, arg);
             continue;
         }
         hosted_zones_time(z->loaded, when);
@@ -392,7 +446,7 @@ void hosted_zones_each(const struct hosted_zones *zones,
 const char *hosted_zones_missing(const struct hosted_zones *zones)
 {
     for (const struct hosted *z = zones->first; z; z = z->next)
-        if (z->configured && z->source == SOURCE_NONE)
+        if (z->configured && (z->kv ? !store_has_content(zones->store, z->apex) : z->source == SOURCE_NONE))
             return z->text;
     return NULL;
 }

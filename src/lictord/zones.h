@@ -4,6 +4,7 @@
 
 #include "lictor/builder.h"
 #include "lictor/config.h"
+#include "lictor/store.h"
 #include "publisher.h"
 
 #include <jansson.h>
@@ -13,6 +14,9 @@ struct hosted_zones;
 
 struct hosted_zones *hosted_zones_new(struct builder *builder, struct publisher *publisher,
                                       const char *state_dir);
+/* Before the first read: with an election the zones are the store's (store.h). NULL: each is its file alone.
+ */
+void hosted_zones_use_store(struct hosted_zones *zones, struct store *store);
 /* After the builder has ended and nothing is published any more. */
 void hosted_zones_free(struct hosted_zones *zones);
 

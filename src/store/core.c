@@ -2,6 +2,7 @@
 #include "store/core_body.h"
 
 #include "lictor/dns.h"
+#include "lictor/history.h"
 #include "lictor/wire.h"
 #include "lictor/xalloc.h"
 
@@ -152,6 +153,13 @@ struct zone *core_apply(const struct core *core, const struct zone *base, const 
         return NULL;
     }
     return zone_edit_commit(edit);
+}
+
+void core_continue(const struct zone *before, struct zone *next, struct difference *difference)
+{
+    if (before && store_serial_before(difference_from(difference), difference_to(difference)))
+        zone_set_history(next,
+                         history_add(zone_history(before), difference, history_size_for(zone_records(next))));
 }
 
 void core_adopt(struct core *core, struct zone *zone, const struct store_position *at)
@@ -443,10 +451,8 @@ void core_file(struct core *core, struct zone *file, nstime now)
     core->file_error[0] = 0;
     if (!core->kv) {
         struct store_position at = {.serial = zone_serial(file), .hash = core->file_hash};
-        core_adopt(core, zone_ref(file), &at);
-        core->published = false; /* the operator's file is what he wants to see, whatever its serial */
+        core_adopt(core, zone_ref(file), &at); /* published by who has read it */
         mind_file_zone(core);
-        core_publish(core);
     }
     core_step(core);
 }
@@ -552,12 +558,23 @@ bool core_restore(struct core *core, struct store_entry *base, struct store_entr
         zone = NULL;
     }
     core->base_size = base ? base->size : 0;
+    if (zone) {
+        struct history *history = NULL;
+        for (size_t i = 0; i < count && log[i]->at.seq <= at.seq; i++) {
+            struct history *longer =
+                history_add(history, log[i]->difference, history_size_for(zone_records(zone)));
+            history_unref(history);
+            history = longer;
+        }
+        zone_set_history(zone, history);
+    }
     for (size_t i = 0; i < count; i++) {
         struct store_entry *entry = log[i];
         bool next = zone && entry->prev == at.seq && zone_hash_equal(entry->before, at.hash);
         if (next) {
             struct zone *later = core_apply(core, zone, entry->difference, &err);
             if (later) {
+                core_continue(zone, later, entry->difference);
                 zone_unref(zone);
                 zone = later;
                 at = entry->at;

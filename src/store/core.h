@@ -91,7 +91,9 @@ struct core_config {
 #define CORE_ZONE_MAX     (16u * 1024 * 1024) /* octets of a zone in KV */
 
 struct core *core_new(const struct core_config *config);
-void core_free(struct core *core); /* nothing may wait: core_role(false) and the last reply have come */
+void core_free(struct core *core); /* nothing may wait */
+/* The end: no reply and no event follows. What waits is decided: unknown, if it was on its way. */
+void core_abandon(struct core *core);
 
 /* The mirror's content at start: the base and then the log, oldest first; each taken over. What does not fit
  * together is left out. Returns whether there is content. */

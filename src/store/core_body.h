@@ -157,6 +157,9 @@ char *core_seq_key(const struct core *core, const char *kind, uint64_t seq);
 /* The entry in the chunks of a tree, in order of their keys; NULL with err. */
 struct store_entry *core_join(const struct consul_kv *entries, size_t count, struct err *err);
 
+/* IXFR: next follows before by this difference. */
+void core_continue(const struct zone *before, struct zone *next, struct difference *difference);
+
 /* core_follow.c */
 void follow_step(struct core *core);
 void follow_reply(struct core *core, const struct kv_reply *reply);

@@ -103,6 +103,7 @@ static void committed(struct core *core, uint64_t index)
             entry->before = core->at.hash;
         }
         bool first = !core->zone;
+        core_continue(core->zone, pending->zone, entry->difference);
         core_adopt(core, pending->zone, &pending->head.at);
         pending->zone = NULL;
         if (!first)
@@ -151,6 +152,15 @@ void commit_role_lost(struct core *core)
     if (core->pending.active && core->doing != WRITING_CHUNKS && core->doing != COMMITTING)
         failed(core, core->pending.unknown ? STORE_UNKNOWN : STORE_NOT_PRIMARY,
                "this instance lost the role");
+}
+
+void core_abandon(struct core *core)
+{
+    bool sent = core->pending.active && (core->pending.unknown || core->doing == COMMITTING);
+    core->primary = false;
+    if (core->pending.active)
+        failed(core, sent ? STORE_UNKNOWN : STORE_NOT_PRIMARY, "lictord is stopping");
+    commit_role_lost(core);
 }
 
 /* --- a commit's steps --------------------------------------------------------------------------------- */

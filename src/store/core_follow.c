@@ -30,6 +30,7 @@ static int follow_entry(struct core *core, struct store_entry *entry, const stru
         zone_unref(zone);
         return err_set(err, "entry %016" PRIx64 " leads to another hash than it says", entry->at.seq);
     }
+    core_continue(core->zone, zone, entry->difference);
     core_adopt(core, zone, &entry->at);
     core->counters.entries_read++;
     core_log_add(core, entry);
@@ -179,6 +180,8 @@ static struct zone *rebuild(const struct core *core, struct store_position *at, 
         good = next && zone_hash_equal(zone_hash_after(at->hash, entry->difference), entry->at.hash);
         if (next && !good)
             err_set(err, "entry %016" PRIx64 " leads to another hash than it says", entry->at.seq);
+        if (good)
+            core_continue(zone, next, entry->difference);
         if (next) {
             zone_unref(zone);
             zone = next;
@@ -253,6 +256,8 @@ static void reload_finish(struct core *core, const struct kv_reply *reply)
     mend_covered(core, is_known);
     /* Of a mirror that is not in KV's past the log would claim commits that this zone does not contain. */
     struct store_entry *jump = common == UINT64_MAX ? jump_to(core, zone, &at) : NULL;
+    if (jump)
+        core_continue(core->zone, zone, jump->difference);
     core_adopt(core, zone, &at);
     if (jump)
         core_log_add(core, jump);

@@ -519,8 +519,7 @@ static const struct {
     {"zone \"a\" { file = \"example.com.zone\" }\nzone \"A.\" { file = \"example.com.zone\" }",
      "2: the zone `A.` is already at line 1; keep one of them"},
     {"zone \"a\" { file = \"example.com.zone\" store = disk }",
-     "1: `store` is `disk`; write \"file\" or \"kv\"\n"
-     "1: this version does not serve `store = \"disk\"`"},
+     "1: `store` is `disk`; write \"file\" or \"kv\""},
     {"zone \"a\" { file = \"example.com.zone\"\n transfer = {\"192.0.2.1/24\",\n \"key:k\"}\n update = "
      "{\"x\"}\n"
      " notify = {\"192.0.2.53\", \"[::1]:53\",\n\"ns1\", \"10.0.0.0/8\"} }",
@@ -558,7 +557,9 @@ static const struct {
 
     /* not served yet */
     {"zone \"a\" { file = \"example.com.zone\"\n store = kv\n record \"www\" { service = web } }",
-     "2: this version does not serve `store = \"kv\"` yet; write \"file\" or remove it\n"
+     "2: `store = \"kv\"` keeps the zone in Consul's KV, which only a primary writes: add an `election` "
+     "section, or "
+     "write \"file\"\n"
      "3: this version does not serve `record` yet; remove it"},
     {"zone \"a\" { file = \"example.com.zone\"\n record \"w..w\" { ttl = 1 min-healthy = x when-all-down = y "
      "} }",

@@ -520,18 +520,10 @@ static void add_counters(struct world *world, struct core *core)
 static void end_instance(struct instance *instance)
 {
     instance->believes = false;
-    core_role(instance->core, false, 0, instance->world->now);
-    while (instance->request) {
-        struct kv_request *request = instance->request;
-        instance->request = NULL;
-        make_late(instance->world, request, instance->request_session);
-        core_reply(instance->core, &(struct kv_reply){.error = "gone"}, instance->world->now);
-        if (instance->request) { /* it went on at once: what it sends now is never sent */
-            kv_request_free(instance->request);
-            instance->request = NULL;
-            break;
-        }
-    }
+    if (instance->request)
+        make_late(instance->world, instance->request, instance->request_session);
+    instance->request = NULL;
+    core_abandon(instance->core);
     add_counters(instance->world, instance->core);
     core_free(instance->core);
     instance->core = NULL;

@@ -1,0 +1,70 @@
+/* The store in memory: one entry a zone. */
+#pragma once
+
+#include "store/core.h"
+#include "store/courier.h"
+#include "store/mirror.h"
+
+#include "lictor/store.h"
+#include "lictor/strmap.h"
+
+#include <pthread.h>
+
+#define STORE_DECISIONS 50
+
+/* What main may know of a zone; under store->lock. */
+struct shown {
+    bool kv, ready, content;
+    nstime unready_since;
+    enum core_state state;
+    struct store_position at;
+    size_t records;
+    bool has_head;
+    struct store_head head;
+    char error[512], mirror[256];
+};
+
+struct zone_entry {
+    struct zone_entry *next;
+    struct store *store;
+    struct core *core;
+    struct mirror *mirror; /* NULL: `store = "file"` */
+    struct zone_state *state;
+    uint8_t apex[NAME_MAX_WIRE];
+    bool forgotten;
+    struct shown shown;
+};
+
+struct decision {
+    nstime at; /* CLOCK_REALTIME */
+    char what[640];
+};
+
+struct store {
+    struct store_config config;
+    char *instance, *folder, *prefix;
+    struct courier *courier;
+    struct consul_watch *heads, *recover; /* main's */
+
+    struct zone_entry *first; /* builder's to change, under lock */
+    struct strmap *by_apex, *by_name;
+    bool primary; /* builder's */
+    uint64_t epoch;
+    char session[64];
+    nstime retry_at;
+    bool dead; /* nothing is sent, nothing is told any more */
+
+    pthread_mutex_t lock;
+    struct decision decisions[STORE_DECISIONS];
+    size_t decision_count; /* ever */
+    struct store_counters counters;
+    uint64_t sequence, top_epoch; /* of all mirrors */
+
+    nstime progress_at; /* main's: when the two were shown last */
+    uint64_t shown_sequence, shown_epoch;
+    bool stopped;
+};
+
+/* What is shown of a zone, after each event. Builder. */
+void store_show(struct zone_entry *entry);
+void store_note(struct store *store, int level, const char *zone, const char *text);

@@ -1,0 +1,138 @@
+"""Zones in Consul's KV: imported by the primary, mirrored by the standby, gone on with by a successor, put back after a `snapshot restore`."""
+
+import json
+import re
+
+import pytest
+
+from lib.consul import Consul, ConsulError
+from lib.lictord import Lictord, primary_of
+from lib.wait import stays, until
+
+ZONE = "example.org"
+
+
+def soa(daemon):
+    found = re.search(r"\s(\d+) 3600 600 604800 60$", "".join(daemon.ask(ZONE, "SOA").records("SOA")))
+    return int(found.group(1)) if found else None
+
+
+def zone_of(daemon):
+    (zone,) = json.loads(daemon.command("zones", "--json", check=True).stdout)
+    return zone
+
+
+def head(consul):
+    return consul.kv(f"lictor/default/heads/{ZONE}")
+
+
+def edit(file, serial, more=""):
+    text = re.sub(r"hostmaster \d+", f"hostmaster {serial}", file.read_text())
+    file.write_text(text + more)
+
+
+def write_files(tmp_path, text):
+    """Each instance has a file of its own."""
+    files = []
+    for node in ("ns1", "ns2"):
+        (tmp_path / node).mkdir(exist_ok=True)
+        file = tmp_path / node / f"{ZONE}.zone"
+        file.write_text(text)
+        files.append(file)
+    return files
+
+
+@pytest.fixture
+def stored(consul, tmp_path, zone_file):
+    """(primary, standby, {node: file}); `serve`, so that the standby's content can be asked for."""
+    files = write_files(tmp_path, zone_file.read_text())
+    daemons = [Lictord(tmp_path, consul, node=file.parent.name, election={"standby": "serve"}, zones={ZONE: file}, wait=False) for file in files]
+    for daemon in daemons:
+        daemon.wait_ready()
+    primary, (standby,) = primary_of(daemons)
+    return primary, standby, {file.parent.name: file for file in files}
+
+
+def commit(primary, file, serial, name):
+    """A change, by import; waits until the primary answers it."""
+    edit(file, serial, f"{name} IN TXT \"{name}\"\n")
+    primary.command("reload", check=True)
+    until(lambda: primary.ask(f"{name}.{ZONE}", "TXT").texts() == [name])
+
+
+def has(daemon, name):
+    return daemon.ask(f"{name}.{ZONE}", "TXT").texts() == [name]
+
+
+def test_a_zone_is_imported_mirrored_and_outlives_its_primary(stored, consul):
+    primary, standby, files = stored
+    for daemon in (primary, standby):
+        assert daemon.ask(f"www.{ZONE}").addresses() == ["192.0.2.80"] and soa(daemon) == 2026010101
+        zone = zone_of(daemon)
+        assert zone["source"] == "kv" and zone["state"] == "current" and zone["imported"] == 2026010101 and zone["mirror"] == "saved"
+    assert len(head(consul)) <= 200
+
+    commit(primary, files[primary.node], 2026010105, "first")
+    until(lambda: has(standby, "first") and soa(standby) == 2026010105)
+
+    # The same serial with other content is refused, and so is a lower one; both are named.
+    edit(files[primary.node], 2026010105, "other IN TXT other\n")
+    primary.command("reload", check=True)
+    primary.wait_logged(r"same|has the serial of the last imported file but other content: serial 2026010105")
+    assert "other content" in zone_of(primary)["error"]
+    edit(files[primary.node], 2026010103)
+    primary.command("reload", check=True)
+    primary.wait_logged(r"is older than the last imported file: serial 2026010103 .* against 2026010105")
+    stays(lambda: soa(primary) == 2026010105 and not has(primary, "other"), 0.3)
+
+    # The successor has an old file on its disk: it changes nothing, and commits go on.
+    before = head(consul)
+    primary.kill()
+    until(standby.is_primary)
+    assert soa(standby) == 2026010105 and has(standby, "first")
+    standby.wait_logged(r"is older than the last imported file: serial 2026010101")
+    assert head(consul) == before
+    commit(standby, files[standby.node], 2026010110, "second")
+    assert soa(standby) == 2026010110
+    # `first` stood in the other instance's file; this one's change since the last import is `second` alone and what it lacks.
+    primary.start()
+    until(lambda: has(primary, "second") and soa(primary) == 2026010110)
+
+
+def test_a_mirror_answers_without_consul_and_after_a_restart(stored, consul):
+    primary, standby, files = stored
+    commit(primary, files[primary.node], 2026010105, "first")
+    until(lambda: has(standby, "first"))
+    standby.stop()
+    consul.kill()
+    files[standby.node].write_text("broken")
+    standby.start(wait=False)
+    until(lambda: has(standby, "first"), timeout=15)
+    assert soa(standby) == 2026010105
+
+
+def test_a_snapshot_restore_loses_nothing(stored, consul):
+    primary, standby, files = stored
+    commit(primary, files[primary.node], 2026010105, "kept")
+    saved = consul.request("GET", "/v1/snapshot", timeout=30, raw=True) if False else None
+    import urllib.request
+    saved = urllib.request.urlopen(consul.url + "/v1/snapshot", timeout=30).read()
+    commit(primary, files[primary.node], 2026010107, "lost")
+    until(lambda: has(standby, "lost"))
+    request = urllib.request.Request(consul.url + "/v1/snapshot", data=saved, method="PUT")
+    urllib.request.urlopen(request, timeout=30).read()
+
+    until(lambda: any(d.is_primary() for d in (primary, standby)), timeout=30)
+    until(lambda: soa(primary) == soa(standby) and soa(primary) > 2026010107, timeout=40)
+    for daemon in (primary, standby):
+        assert has(daemon, "lost") and has(daemon, "kept")
+        until(lambda: zone_of(daemon)["state"] == "current")
+    one = next(d for d in (primary, standby) if d.is_primary())
+    one.wait_logged(r"rewind: mended with serial 2026010108")
+
+    def recovered():
+        try:
+            return not consul.get("/v1/kv/lictor/default/recover/?keys")
+        except ConsulError:
+            return True
+    until(recovered)
