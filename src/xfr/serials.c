@@ -142,6 +142,13 @@ static void saved(void *arg)
     free(saving);
 }
 
+/* A block of our own. Any serial of it may have been shown when this process ends: what is saved for the next
+ * start, which shows a block's beginning until it knows more, is its end. */
+static struct block used_up(const struct block *own)
+{
+    return (struct block){own->end, own->end, true};
+}
+
 static void save(struct serials *serials, const struct block *block, bool reserves)
 {
     struct saving *saving = xcalloc(1, sizeof *saving);
@@ -201,7 +208,8 @@ static void on_written(void *arg, struct consul_response *response)
         failed(serials, response->error, response->status);
         return;
     }
-    save(serials, &serials->reserving, false);
+    struct block used = used_up(&serials->reserving);
+    save(serials, &used, false);
     reserved(serials);
 }
 
@@ -262,7 +270,8 @@ static void reserve(struct serials *serials)
         static const struct block none;
         serials->reserving = serials->own.known ? block_longer(&serials->own)
                                                 : block_next(&none, &serials->seen, clock_real());
-        save(serials, &serials->reserving, true);
+        struct block used = used_up(&serials->reserving);
+        save(serials, &used, true);
         return;
     }
     char *path = consul_path("/v1/kv/", serials->key, "consistent");
