@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include "catalog/view.h"
+#include "watch/internal.h"
+#include "watch/lists.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -176,6 +178,69 @@ static void which_body_is_older(void **state)
     view_free(without_a);
 }
 
+/* A reply that others overtook: dropped, and what to expect of the next one is told. */
+static bool is_older(struct catalog *catalog, uint64_t index, uint64_t *known)
+{
+    struct catalog_update *update = catalog_update_parse(catalog, NULL, "Web", BODY, strlen(BODY), NULL);
+    catalog_update_index(update, index);
+    bool older = catalog_update_is_older(update, known);
+    if (older)
+        catalog_update_free(update);
+    else
+        catalog_update_apply(update);
+    return older;
+}
+
+static void overtaken_bodies_are_dropped(void **state)
+{
+    (void)state;
+    struct config_services config = {.enabled = true, .answers = 40};
+    struct zone_state zone = {0};
+    uint64_t known;
+    name_from_text("consul", NULL, config.domain, NULL);
+    struct catalog *catalog = catalog_new(&config, "dc1", &zone);
+    assert_false(is_older(catalog, 20, &known));
+    assert_true(is_older(catalog, 19, &known));
+    assert_int_equal(known, 20);
+    assert_false(is_older(catalog, 20, &known));
+    assert_false(is_older(catalog, 0, &known)); /* no index: nothing to compare */
+    assert_false(is_older(catalog, 21, &known));
+    struct catalog_check news = check("a", "c", "w1", "critical", 30);
+    assert_int_equal(catalog_put_check(catalog, NULL, &news), 1);
+    assert_true(is_older(catalog, 29, &known));
+    assert_int_equal(known, 30);
+    catalog_forget_indexes(catalog, NULL);
+    assert_false(is_older(catalog, 12, &known));
+    catalog_free(catalog);
+}
+
+/* The lists knew it before the registration did: they keep it until that is read. */
+static void lists_keep_what_is_not_known_yet(void **state)
+{
+    (void)state;
+    static const char list[] =
+        "[{\"Node\":\"A\",\"CheckID\":\"c\",\"ServiceID\":\"w1\",\"ServiceName\":\"web\","
+        "\"Status\":\"critical\",\"ModifyIndex\":25},"
+        "{\"Node\":\"b\",\"CheckID\":\"disk\",\"Status\":\"critical\",\"ModifyIndex\":26},"
+        "{\"Node\":\"a\",\"CheckID\":\"disk\",\"Status\":\"critical\",\"ModifyIndex\":4}]";
+    struct config_services config = {.enabled = true, .answers = 40};
+    struct zone_state zone = {0};
+    name_from_text("consul", NULL, config.domain, NULL);
+    struct watch watch = {.config.catalog = catalog_new(&config, "dc1", &zone)};
+    watch.checks[SENTINEL_CRITICAL] = checks_list_parse(list, strlen(list), NULL);
+    struct catalog_update *update =
+        catalog_update_parse(watch.config.catalog, NULL, "web", BODY, strlen(BODY), NULL);
+    catalog_update_index(update, 20);
+    checks_merge(&watch, "web", update);
+    catalog_update_apply(update);
+    struct catalog_health health;
+    assert_int_equal(catalog_service_health(watch.config.catalog, NULL, "web", &health), 1);
+    assert_int_equal(health.critical, 2);
+    assert_int_equal(health.passing, 1);
+    checks_list_free(watch.checks[SENTINEL_CRITICAL]);
+    catalog_free(watch.config.catalog);
+}
+
 static void what_is_missing_is_kept(void **state)
 {
     (void)state;
@@ -211,9 +276,14 @@ static void outputs_do_not_pile_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_higher_index_counts), cmocka_unit_test(all_checks_of_a_node),
-        cmocka_unit_test(what_left_a_list),        cmocka_unit_test(which_body_is_older),
-        cmocka_unit_test(what_is_missing_is_kept), cmocka_unit_test(outputs_do_not_pile_up),
+        cmocka_unit_test(the_higher_index_counts),
+        cmocka_unit_test(all_checks_of_a_node),
+        cmocka_unit_test(what_left_a_list),
+        cmocka_unit_test(which_body_is_older),
+        cmocka_unit_test(overtaken_bodies_are_dropped),
+        cmocka_unit_test(lists_keep_what_is_not_known_yet),
+        cmocka_unit_test(what_is_missing_is_kept),
+        cmocka_unit_test(outputs_do_not_pile_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
