@@ -154,7 +154,11 @@ def test_a_pair_and_its_secondaries_through_a_takeover(web, tmp_path):
     assert fleet[0].ask(target).addresses() in (["10.0.0.1"], ["10.0.0.2"]), "a name that lictord itself only computes"
     assert {s["state"] for s in told(primary, "consul").values()} <= {"acknowledged", "trying"} and len(told(primary, "consul")) == 3
 
+    asked = dns.query.udp(signed_query("nosuch.query.consul", "A"), standby.host, port=standby.port, timeout=5)
+    assert asked.rcode() == dns.rcode.NXDOMAIN and asked.had_tsig, "a signed question that had to wait for Consul"
+
     serials = [server.serial("consul") for server in fleet]
+    web.put("/v1/kv/lictor/default/serials", "garbage")  # the standby remembers the block
     primary.kill()
     until(standby.is_primary, what="the standby takes over")
     sources.change("after IN A 192.0.2.77")
@@ -173,7 +177,7 @@ def test_a_pair_and_its_secondaries_through_a_takeover(web, tmp_path):
 
 def test_versions_of_a_single_server(web, tmp_path):
     """Without an election serials are reserved in state-dir: from a reload that first wants versions, through clean and other ends."""
-    daemon = Lictord(tmp_path, web, services={})
+    daemon = Lictord(tmp_path, web, services={"reverse": ["10.0.0.0/24"]})
     daemon.wait_addresses("web.service.consul", ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
     seen = [serial_of(daemon, "consul")]
 
@@ -201,6 +205,8 @@ def test_versions_of_a_single_server(web, tmp_path):
     daemon.command("reload", check=True)
     until(lambda: look() and transferred() == ["10.0.0.1", "10.0.0.2", "10.0.0.3"], what=daemon.tail)
     at = look()
+    reverse = dns.zone.from_xfr(iter(axfr(daemon, "0.0.10.in-addr.arpa")), relativize=False)
+    assert reverse.get_soa().serial == serial_of(daemon, "0.0.10.in-addr.arpa") and reverse.find_rdataset("2.0.0.10.in-addr.arpa.", "PTR")
     web.set_check("web-3", "critical")
     until(lambda: look() > at and transferred() == ["10.0.0.1", "10.0.0.2"], what=daemon.tail)
     for end in (daemon.stop, daemon.kill):
