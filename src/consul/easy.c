@@ -41,7 +41,10 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
 {
     struct consul_request *request = arg;
     size_t len = size * count;
-    if (len > request->max_body - request->body.len) {
+    curl_off_t received = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
+    if (len > request->max_body - request->body.len ||
+        reply_is_bomb(request->body.len + len, (size_t)received)) {
         request->body_too_large = true;
         return 0;
     }

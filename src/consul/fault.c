@@ -121,7 +121,8 @@ static void describe(struct consul_request *request, CURLcode code, char *out, s
         return;
     }
     if (request->body_too_large) {
-        snprintf(out, size, "the answer is larger than %zu octets and was cut off", request->max_body);
+        snprintf(out, size, "the answer is larger than %zu octets, or packed beyond reason, and was cut off",
+                 request->max_body);
         return;
     }
     if (request->head_too_large) {

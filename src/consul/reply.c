@@ -85,6 +85,11 @@ int reply_header(struct reply_head *head, const char *line, size_t len)
     return 0;
 }
 
+bool reply_is_bomb(size_t unpacked, size_t received)
+{
+    return unpacked > 1024 * 1024 && unpacked / 250 > received;
+}
+
 /* A log line or a terminal must survive what comes from outside: control characters become '?', and so does
  * what is not ASCII. */
 static void sanitise(const char *text, size_t len, char out[REPLY_ERROR_SIZE])

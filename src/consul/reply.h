@@ -21,6 +21,10 @@ struct reply_head {
  * the real one). Returns 0, or -1 when the whole is larger than REPLY_HEAD_MAX. */
 int reply_header(struct reply_head *head, const char *line, size_t len);
 
+/* Is what has been unpacked so far too much for what came over the wire? Consul's lists shrink by 25 to 100;
+ * zeros by 1000, and sixteen megabytes out of one read would keep the loop from everything else. */
+bool reply_is_bomb(size_t unpacked, size_t received);
+
 /* The text of an error reply: the first line of the body without control characters; of a refused transaction
  * (409) what its first error says; of an empty body the status. */
 void reply_error_text(int status, const void *body, size_t len, char out[REPLY_ERROR_SIZE]);

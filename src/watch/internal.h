@@ -46,10 +46,10 @@ struct node_read;
 #define POOL_WAIT (60 * NS_PER_S)
 
 /* The lists of checks say where health changed, so their rate is the delay of an answer when many change: 10
- * ms a round. Parsing takes the builder some 40 ns an octet: large lists get a sixth of it. */
+ * ms a round. Parsing takes the builder some 40 ns an octet: large lists get a third of it. */
 #define CHECKS_RATE   100
 #define CHECKS_BURST  10
-#define CHECKS_OCTETS (4 * 1024 * 1024)
+#define CHECKS_OCTETS (8 * 1024 * 1024)
 
 /* A sweep over all that nothing asked for; so many of them later one of whole reads. */
 #define RECONCILE_EVERY (300 * NS_PER_S)

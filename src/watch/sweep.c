@@ -37,7 +37,8 @@ static void finish(struct watch *watch)
         watch->probes_took = watch->sweep_ended - watch->sweep_started;
     watch->sweep = SWEEP_NONE;
     /* Probes may have met a server that did not know yet what made us look. */
-    if (watch->sweep_followers && watch->sweep_wanted == SWEEP_NONE && watch->sweep_started < watch->moved_at + SERVERS_LAG) {
+    if (watch->sweep_followers && watch->sweep_wanted == SWEEP_NONE &&
+        watch->sweep_started < watch->moved_at + SERVERS_LAG) {
         watch->sweep_wanted = SWEEP_MOVED;
         watch->sweep_confirms = true;
     }

@@ -451,6 +451,25 @@ static void test_token_file(void **state)
     token_free(&token);
 }
 
+static void test_bombs(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t unpacked, received;
+        bool bomb;
+    } table[] = {
+        {46600000, 1000000, false},
+        {46600000, 400000, false},
+        {1024 * 1024, 1024, false},
+        {1024 * 1024 + 1, 1024 * 1024 + 1, false},
+        {1024 * 1024 + 1, 1040, true},
+        {16 * 1024 * 1024, 16 * 1024, true},
+        {2000000, 0, true},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        assert_int_equal(reply_is_bomb(table[i].unpacked, table[i].received), table[i].bomb);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,7 +478,7 @@ int main(void)
         cmocka_unit_test(test_headers),    cmocka_unit_test(test_error_text),
         cmocka_unit_test(test_backoff),    cmocka_unit_test(test_token_bucket),
         cmocka_unit_test(test_addresses),  cmocka_unit_test(test_ladder),
-        cmocka_unit_test(test_token_file),
+        cmocka_unit_test(test_token_file), cmocka_unit_test(test_bombs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
