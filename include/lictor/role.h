@@ -96,8 +96,8 @@ void role_resume(struct role *role, void (*done)(void *arg, const char *error), 
 bool role_paused(const struct role *role); /* such a pause is in force */
 
 bool role_is_primary(const struct role *role); /* may act now */
-/* The session that holds the lock while this instance is primary: for check-session in what it writes. "" if it
- * has none. */
+/* The session that holds the lock while this instance is primary: for check-session in what it writes. "" if
+ * it has none. */
 const char *role_session(const struct role *role);
 void role_primary(const struct role *role, struct role_primary *out);
 size_t role_members(const struct role *role, struct role_member *out, size_t max);

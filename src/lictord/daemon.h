@@ -64,8 +64,8 @@ struct daemon {
     struct zone_state services_state;
     struct hosted_zones *zones;
     struct store *store; /* NULL: no election */
-    bool zones_loaded;  /* the first load has ended */
-    bool view_restored; /* a view from disk is being served */
+    bool zones_loaded;   /* the first load has ended */
+    bool view_restored;  /* a view from disk is being served */
     bool triggers_armed;
 
     struct acl *inspect_from;

@@ -530,6 +530,14 @@ static const struct {
      "4: this version does not serve `update` yet; remove it\n"
      "6: `notify` has `ns1`; write an address\n"
      "6: `notify` has `10.0.0.0/8`"},
+    {"zone \"a\" { file = \"example.com.zone\"\n notify = {\"192.0.2.53 key:k\",\n \"192.0.2.53 k\",\n"
+     "\"[::1]:0\",\n\"::1\",\n\"192.0.2.53:99999\"} }",
+     "2: `notify` has `192.0.2.53 key:k`, but no `key` section defines `k`\n"
+     "3: `notify` has `192.0.2.53 k`; write an address\n"
+     "4: `notify` has `[::1]:0`; write an address\n"
+     "6: `notify` has `192.0.2.53:99999`; write an address"},
+    {"services { watch = \"asked\"\n transfer = {\"192.0.2.1\"}\n notify = \"192.0.2.1\" }",
+     "2: `transfer` needs `watch = \"all\"`\n3: `notify` needs `watch = \"all\"`"},
 
     /* actions */
     {"action \"a b\" { when = promoted run = \"/bin/sh\" }", "1: the action's name is `a b`"},
