@@ -210,6 +210,8 @@ void core_save(struct core *core, const struct store_entry *entry, const struct 
 
 void core_set_head(struct core *core, const struct store_head *head, uint64_t index)
 {
+    if (core->head_index != index)
+        core->broken_since = 0; /* that was another one */
     core->head_known = true;
     core->head_doubted = false;
     core->head_exists = head != NULL;
@@ -242,6 +244,10 @@ static void take_head(struct core *core, const struct consul_kv *kv, nstime star
     struct store_head head;
     struct err err;
     core->head_at = started;
+    if (core->rewound && !core->pending.active && core->head_index != (kv ? kv->modify_index : 0)) {
+        mend_end(core); /* once more, or another primary: what was read is of before */
+        core->mend_at = core->now + CORE_MEND_AFTER;
+    }
     if (!kv) {
         core_set_head(core, NULL, 0);
     } else if (store_head_parse(kv->value.data, kv->value.len, &head, &err)) {
@@ -434,6 +440,7 @@ void core_role(struct core *core, bool primary, uint64_t epoch, nstime now)
         core->rewound = false;
     }
     core->swept = false;
+    core->looked = false;
     if (primary) {
         core->head_doubted = core->head_known; /* the first thing a primary does is to look */
         core->not_before = 0;

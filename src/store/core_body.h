@@ -107,7 +107,7 @@ struct core {
     } lost_written;             /* of what they were made */
     struct store_entry **found; /* from recover/, while mending */
     size_t found_count;
-    bool lost_read;
+    bool lost_read, looked; /* looked: before a zone's first import, in this reign */
     char **lost_keys;
     size_t lost_key_count;
 

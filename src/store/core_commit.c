@@ -318,7 +318,7 @@ int commit_start(struct core *core, struct zone *zone, struct store_entry *entry
         octets.len = 0;
         struct store_entry whole = *entry;
         whole.prev = 0;
-        whole.before = (struct zone_hash){0, 0};
+        whole.before = entry->prev ? (struct zone_hash){0, 0} : entry->before;
         whole.difference = difference_between(NULL, zone);
         store_entry_encode(&whole, &octets);
         if (!entry->difference)
@@ -546,6 +546,10 @@ static void forget_last_file(struct core *core)
 static void commit_import(struct core *core)
 {
     struct submission *submission = core->queue;
+    if (!core->zone && !core->looked) { /* is it new, or has KV lost it? mend_reply goes on */
+        core_send(core, READING_LOST, core_request(KV_TREE, xasprintf("recover/%s/", core->name)));
+        return;
+    }
     if (core->head.file && !core->last_file_read && submission->mode != STORE_IMPORT_REPLACE) {
         char *key = core_seq_key(core, "file", core->head.file);
         core_send(core, READING_FILE, core_request(KV_TREE, xasprintf("%s/", key)));
@@ -560,8 +564,10 @@ static void commit_import(struct core *core)
     int result = -1;
     if (zone) {
         struct store_entry *entry = entry_for(core, zone, submission->author);
-        if (fresh)
+        if (fresh) {
             entry->at.hash = zone_hash(zone);
+            entry->before = STORE_ROOT;
+        }
         result = commit_start(core, zone, entry, fresh, file, &submission->error);
     }
     zone_unref(file);

@@ -106,23 +106,44 @@ static void listed(struct core *core, const struct kv_reply *reply)
     reload->entries = xcalloc(reload->seq_count + 1, sizeof(*reload->entries));
 }
 
+static bool entry_names(const struct store_entry *entry, const struct store_position *position)
+{
+    struct store_position before = {.seq = entry->prev, .hash = entry->before};
+    if (store_position_equal(&entry->at, position) ||
+        (entry->prev && store_position_equal(&before, position)))
+        return true;
+    for (size_t i = 0; i < entry->cover_count; i++)
+        if (store_position_equal(&entry->covers[i], position))
+            return true;
+    return false;
+}
+
+/* Is this position in the past of the base or of an entry after it? */
 static bool is_point(const struct reload *reload, const struct store_position *position)
 {
-    if (reload->base && store_position_equal(&reload->base->at, position))
-        return true;
-    for (size_t i = 0; reload->base && i < reload->base->cover_count; i++)
-        if (store_position_equal(&reload->base->covers[i], position))
-            return true;
-    for (size_t i = 0; i < reload->entry_count; i++) {
-        const struct store_entry *entry = reload->entries[i];
-        struct store_position before = {.seq = entry->prev, .hash = entry->before};
-        if (store_position_equal(&entry->at, position) || store_position_equal(&before, position))
-            return true;
-        for (size_t k = 0; k < entry->cover_count; k++)
-            if (store_position_equal(&entry->covers[k], position))
-                return true;
+    bool found = reload->base && entry_names(reload->base, position);
+    for (size_t i = 0; i < reload->entry_count && !found; i++)
+        found = entry_names(reload->entries[i], position);
+    return found;
+}
+
+/* Drops entries that do not lead to the base: a base that was put in place of a head that nobody could read
+ * leaves the log behind it as it was. */
+static void keep_lineage(struct reload *reload)
+{
+    size_t kept = reload->entry_count;
+    for (size_t i = reload->entry_count; i-- > 0;) {
+        struct store_entry *entry = reload->entries[i];
+        bool leads = entry->at.seq > reload->base->at.seq || entry_names(reload->base, &entry->at);
+        for (size_t k = kept; k < reload->entry_count && !leads; k++)
+            leads = entry_names(reload->entries[k], &entry->at);
+        if (leads)
+            reload->entries[--kept] = entry;
+        else
+            store_entry_free(entry);
     }
-    return false;
+    reload->entry_count -= kept;
+    memmove(reload->entries, reload->entries + kept, reload->entry_count * sizeof(*reload->entries));
 }
 
 /* The oldest seq that an entry says something of. */
@@ -149,6 +170,8 @@ static uint64_t common_seq(const struct core *core)
         if (is_point(reload, &before))
             return before.seq;
     }
+    if (zone_hash_equal(reload->base->before, STORE_ROOT))
+        return 0;
     uint64_t oldest = oldest_of(reload->base);
     for (size_t i = 0; i < reload->entry_count; i++)
         if (oldest_of(reload->entries[i]) < oldest)
@@ -239,6 +262,7 @@ static void reload_finish(struct core *core, const struct kv_reply *reply)
     struct reload *reload = &core->reload;
     struct err err;
     struct store_position at;
+    keep_lineage(reload);
     struct zone *zone = rebuild(core, &at, &err);
     if (!zone) {
         if (!core->broken_since)

@@ -332,6 +332,15 @@ void mend_reply(struct core *core, const struct kv_reply *reply)
     } else if (doing == READING_LOST && (reply->status == 200 || reply->status == 404)) {
         core_works(core);
         gather(core, reply->status == 200 ? reply : &(struct kv_reply){.status = 404});
+        if (core->rewound)
+            return;
+        core->looked = true;
+        if (core->found_count) {
+            mend_notice(core, "Consul's KV has lost it, and others still have it");
+            core->mend_at = core->now;
+        } else {
+            mend_end(core);
+        }
     } else {
         core_back_off(core, reply, doing == WRITING_LOST ? "writing to recover/" : "reading recover/");
     }

@@ -58,6 +58,10 @@ struct store_entry {
     size_t size;                   /* octets as encoded */
 };
 
+/* `before` of a zone's very first version: nothing was before it, so a mirror that is not in its past has
+ * another past. */
+#define STORE_ROOT ((struct zone_hash){UINT64_MAX, UINT64_MAX})
+
 struct store_entry *store_entry_new(void); /* all zero */
 void store_entry_free(struct store_entry *entry);
 void store_entry_encode(const struct store_entry *entry, struct buf *out); /* appends */

@@ -62,7 +62,7 @@ class Metrics(dict):
 
 
 class Lictord:
-    """services: settings of the block, {} for defaults, None for no block. zones: {"example.org": Path}. actions: {"name": {settings}}.
+    """services: settings of the block, {} for defaults, None for no block. zones: {"example.org": Path or settings}. actions: {"name": {settings}}.
 
     netns and host: it runs in that network namespace at that address, DNS on port 53, beside an agent on the namespace's loopback."""
 
@@ -114,7 +114,7 @@ class Lictord:
         if self.election is not None:
             parts.append(block("election", {"cluster": "default", "advertise": f"{self.host}:{self.port}", **self.election}))
         for zone, file in self.zones.items():
-            parts.append(block("zone", {"file": str(file)}, zone))
+            parts.append(block("zone", file if isinstance(file, dict) else {"file": str(file)}, zone))
         for name, settings in self.actions.items():
             parts.append(block("action", settings, name))
         return "\n".join(parts + [self.extra, ""])

@@ -246,7 +246,8 @@ def test_serve(pair):
 
 
 def test_never_a_candidate(web, tmp_path, zone_file):
-    daemon = Lictord(tmp_path, web, services={}, election={"candidate": False}, zones={"example.org": zone_file})
+    daemon = Lictord(tmp_path, web, services={}, election={"candidate": False},
+                     zones={"example.org": {"file": str(zone_file), "store": "file"}})  # nobody would import it
     stays(lambda: not daemon.is_primary(), 5)
     assert answers(daemon), "no primary is known: answering does no harm"
 

@@ -22,7 +22,8 @@ def keys(consul, prefix):
 
 
 def test_nobody_may_stand_and_everybody_says_why(web, tmp_path, zone_file):
-    daemons = [Lictord(tmp_path, web, node=node, services={}, election={"candidate": False}, zones={"example.org": zone_file}) for node in ("ns1", "ns2")]
+    daemons = [Lictord(tmp_path, web, node=node, services={}, election={"candidate": False},
+                       zones={"example.org": {"file": str(zone_file), "store": "file"}}) for node in ("ns1", "ns2")]
     since = time.monotonic()
     for daemon in daemons:
         until(lambda: len(daemon.role_status()["members"]) == 2)
