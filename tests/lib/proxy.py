@@ -6,7 +6,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-MODES = ("pass", "error", "garbage", "wrong type", "truncated", "endless", "reset", "hang", "no index", "cut")
+MODES = ("pass", "error", "garbage", "wrong type", "truncated", "endless", "reset", "hang", "no index", "cut", "tiny elements")
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
@@ -111,6 +111,8 @@ class Proxy:
             body = b'[{"Node": {"Node": "\xff\xfe", ' + b"\0" * 100
         elif mode == "wrong type":
             body = b'{"surprise": [1, 2, {"Service": null, "Checks": "none"}]}'
+        elif mode == "tiny elements":
+            body = b"[" + b"{}," * 4_000_000 + b"{}]"  # a gigabyte, once it is read
         elif mode == "no index":
             headers = [(key, value) for key, value in headers if key.lower() != "x-consul-index"]
         if mode != "pass":

@@ -24,7 +24,7 @@ def resident_mb(daemon):
             return int(line.split()[1]) / 1024
 
 
-@pytest.mark.parametrize("mode", ["error", "garbage", "wrong type", "truncated", "endless", "reset", "no index"])
+@pytest.mark.parametrize("mode", ["error", "garbage", "wrong type", "truncated", "endless", "reset", "no index", "tiny elements"])
 def test_nonsense_changes_nothing(web, tmp_path, proxy, mode):
     daemon = Lictord(tmp_path, web, services={}, consul_settings={"address": proxy.url}, log="info")
     daemon.wait_addresses("web.service.consul", WEB)
