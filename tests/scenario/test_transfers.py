@@ -83,6 +83,12 @@ def serial_of(daemon, zone):
     return int(daemon.ask(zone, "SOA").records("SOA")[0].split()[2])
 
 
+def whole(daemon, zone):
+    """The zone by signed AXFR, as dnspython has it."""
+    return dns.zone.from_xfr(dns.query.xfr(daemon.host, zone, port=daemon.port, relativize=False, lifetime=20, keyring=KEYRING, keyname=KEY[0],
+                                           keyalgorithm="hmac-sha256."), relativize=False)
+
+
 def told(daemon, zone="example.org"):
     """What the secondaries of a zone acknowledged, by address."""
     for entry in json.loads(daemon.command("zones", "--json", check=True).stdout):
@@ -173,6 +179,9 @@ def test_a_pair_and_its_secondaries_through_a_takeover(web, tmp_path):
         assert server.serial("consul") > serial + 1000, "a new primary's serials begin above the block before"
     assert transfers(standby, "ixfr_whole_zone") >= len(fleet), "its history of the catalog's zone begins anew"
     until(lambda: all(s["state"] == "acknowledged" for s in told(standby).values()), what=lambda: told(standby))
+    for name in ("example.org", "consul"):
+        for server in fleet:
+            until(lambda: server.zone(name) == whole(standby, name), what=f"{name} on {server.name} is what the primary gives by AXFR")
 
 
 def test_versions_of_a_single_server(web, tmp_path):
