@@ -34,7 +34,7 @@ struct piece_extra {
 
 struct piece_spec {
     uint16_t type;
-    uint32_t ttl; /* seconds */
+    uint32_t ttl; /* seconds; of no account for RRSIG: rdata_ttl */
     const struct rdata *rdata;
     uint32_t
         count; /* at least 1; equal RDATA is folded into one (RFC 2181 section 5), with the highest weight */
@@ -53,7 +53,11 @@ struct piece *piece_ref(struct piece *piece);
 void piece_unref(struct piece *piece);
 
 uint16_t piece_type(const struct piece *piece);
+/* Of signatures the lowest; each has its own: rdata_ttl. */
 uint32_t piece_ttl(const struct piece *piece);
+/* The TTL of one record of an RRset whose TTL is given: the same, but a signature has that of the RRset it
+ * covers, which its RDATA repeats (RFC 4034 sections 3 and 3.1.4). */
+uint32_t rdata_ttl(uint16_t type, uint32_t ttl, const struct rdata *rdata);
 uint32_t piece_count(const struct piece *piece);
 uint8_t piece_origin(const struct piece *piece);
 /* Record i's RDATA, whole and uncompressed, in the piece's order. For transfers, comparison and printing. */

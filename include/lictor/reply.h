@@ -12,9 +12,10 @@ struct reply {
     unsigned answers, authority, additional;
     bool authoritative;
     bool truncated;
-    bool scoped;  /* the answer is for the client's subnet alone (RFC 7871), not for all */
-    bool cap_ttl; /* records from a stale view live 5 s at most */
-    bool expire;  /* the OPT says for how long the zone may be served without news of it (RFC 7314) */
+    bool scoped;     /* the answer is for the client's subnet alone (RFC 7871), not for all */
+    bool cap_ttl;    /* records from a stale view live 5 s at most */
+    bool signatures; /* of a signed zone, to who understands them (RFC 4035 section 3.1) */
+    bool expire;     /* the OPT says for how long the zone may be served without news of it (RFC 7314) */
     uint32_t expire_seconds;
 };
 
@@ -45,6 +46,10 @@ void outcome_set(struct outcome *outcome, uint16_t rcode, enum answer_reason rea
  * fitted. */
 bool reply_rrset(struct reply *reply, unsigned *section, const struct piece *piece, struct rng *rng,
                  size_t owner_at, uint32_t most, struct piece_window *window);
+/* Appends the signatures of owner's RRset of that type, with its TTL, if reply->signatures. Returns whether
+ * all of them fitted. */
+bool reply_signatures(struct reply *reply, unsigned *section, const struct zone_owner *owner, uint16_t type,
+                      uint32_t ttl, size_t owner_at);
 /* Appends one record. Returns whether it fitted. */
 bool reply_record(struct reply *reply, unsigned *section, size_t owner_at, uint16_t type, uint16_t class,
                   uint32_t ttl, const uint8_t *rdata, size_t rdata_len);

@@ -147,6 +147,8 @@ struct zone_found {
     const struct zone_owner *cut;
     bool cut_is_dname;
     unsigned cut_labels; /* of the cut's name, the root not counted */
+    /* If it does not exist: the closest encloser's (RFC 4592 section 3.3.1). */
+    unsigned encloser_labels;
     /* If it does not exist: is there a wildcard at its closest encloser, and what does that own? Nothing
      * (NULL) where only names below the asterisk do: then there is no data, but no NXDOMAIN either (RFC 4592
      * section 3.3.1). Not looked for below a cut. */

@@ -10,12 +10,12 @@ static const struct {
     uint16_t type;
     const char *fields;
 } shapes[] = {
-    {DNS_A, "4"},      {DNS_NS, "n"},     {DNS_CNAME, "n"},     {DNS_SOA, "nn488"}, {DNS_PTR, "n"},
-    {DNS_HINFO, "ss"}, {DNS_MX, "2n"},    {DNS_TXT, "+"},       {DNS_RP, "nn"},     {DNS_AFSDB, "2n"},
-    {DNS_AAAA, "88"},  {DNS_SRV, "6n"},   {DNS_NAPTR, "4sssn"}, {DNS_KX, "2n"},     {DNS_DNAME, "n"},
-    {DNS_DS, "4."},    {DNS_SSHFP, "2."}, {DNS_RRSIG, "99n."},  {DNS_NSEC, "n*"},   {DNS_DNSKEY, "4."},
-    {DNS_TLSA, "3."},  {DNS_SVCB, "2n*"}, {DNS_HTTPS, "2n*"},   {DNS_SPF, "+"},     {DNS_CAA, "1s*"},
-    {DNS_URI, "4*"},
+    {DNS_A, "4"},      {DNS_NS, "n"},       {DNS_CNAME, "n"},       {DNS_SOA, "nn488"}, {DNS_PTR, "n"},
+    {DNS_HINFO, "ss"}, {DNS_MX, "2n"},      {DNS_TXT, "+"},         {DNS_RP, "nn"},     {DNS_AFSDB, "2n"},
+    {DNS_AAAA, "88"},  {DNS_SRV, "6n"},     {DNS_NAPTR, "4sssn"},   {DNS_KX, "2n"},     {DNS_DNAME, "n"},
+    {DNS_DS, "4."},    {DNS_SSHFP, "2."},   {DNS_RRSIG, "99n."},    {DNS_NSEC, "n*"},   {DNS_DNSKEY, "4."},
+    {DNS_TLSA, "3."},  {DNS_SVCB, "2n*"},   {DNS_HTTPS, "2n*"},     {DNS_SPF, "+"},     {DNS_CAA, "1s*"},
+    {DNS_URI, "4*"},   {DNS_NSEC3, "4ss*"}, {DNS_NSEC3PARAM, "4s"},
 };
 
 static int string_len(const uint8_t *data, size_t len)

@@ -1,41 +1,12 @@
 /* From a question to the records of its reply. */
-#include "lookup.h"
+#include "chain.h"
+#include "lictor/denial.h"
 #include "lookup_more.h"
+#include "proof.h"
 
 #include <assert.h>
 #include <netinet/in.h>
 #include <string.h>
-
-/* A chain of aliases ends here at the latest; longer ones are mistakes, and cost work. */
-#define ALIASES_MAX 16
-
-struct chain {
-    const struct answer_env *env;
-    const struct query *query;
-    const struct zone *zone;
-    struct permit *permit;
-    struct reply *reply;
-    size_t seen[ALIASES_MAX + 1]; /* where in the reply the names passed so far stand, the present one last */
-    unsigned aliases;
-    uint32_t most;  /* records of one RRset, by the zone's manner; 0: no limit */
-    size_t dropped; /* octets that the name in the reply has more, right before the apex (ZONE_RENAMED) */
-    size_t len;     /* of name */
-    uint8_t name[NAME_MAX_WIRE]; /* lower case */
-};
-
-static size_t name_at(const struct chain *chain)
-{
-    return chain->seen[chain->aliases];
-}
-
-/* Where in the reply the last `labels` labels of the present name begin. */
-static size_t suffix_at(const struct chain *chain, unsigned labels)
-{
-    const uint8_t *at = chain->name;
-    for (unsigned all = name_labels(at); all > labels; all--)
-        at += 1 + *at;
-    return name_at(chain) + (size_t)(at - chain->name) + chain->dropped;
-}
 
 const struct zone *lookup_zone(const struct snapshot *snapshot, const uint8_t *lower_name, uint16_t type)
 {
@@ -88,7 +59,8 @@ static bool may_use(struct chain *chain, uint8_t number, enum dns_rcode *rcode)
 
 /* --- negative answers (RFC 2308) -------------------------------------------------------------------- */
 
-static enum dns_rcode negative(struct chain *chain, enum dns_rcode rcode)
+/* found: what a signed zone proves it with; NULL: nothing, since what is unsigned says so. */
+static enum dns_rcode negative(struct chain *chain, enum dns_rcode rcode, const struct zone_found *found)
 {
     struct reply *reply = chain->reply;
     const struct piece *soa = zone_soa(chain->zone);
@@ -97,10 +69,18 @@ static enum dns_rcode negative(struct chain *chain, enum dns_rcode rcode)
     struct piece_window window;
     size_t from = reply->pos;
     size_t owner = suffix_at(chain, name_labels(zone_apex(chain->zone)));
-    if (!reply_rrset(reply, &reply->authority, soa, chain->env->rng, owner, 1, &window))
+    if (!reply_rrset(reply, &reply->authority, soa, chain->env->rng, owner, 1, &window)) {
         reply->truncated = true;
-    else /* section 3: the lesser of the SOA's TTL and MINIMUM, its last field */
-        reply_lower_ttl(reply, from, get32(reply->out + reply->pos - 4));
+        return rcode;
+    }
+    /* Section 3: the lesser of the SOA's TTL and MINIMUM, its last field. */
+    reply_lower_ttl(reply, from, get32(reply->out + reply->pos - 4));
+    if (reply->signatures && found) {
+        uint32_t ttl = get32(reply->out + from + 6);
+        const struct zone_owner *apex = zone_apex_owner(chain->zone);
+        reply->truncated |= !reply_signatures(reply, &reply->authority, apex, DNS_SOA, ttl, owner);
+        prove_negative(chain, found);
+    }
     return rcode;
 }
 
@@ -109,6 +89,7 @@ static enum dns_rcode negative(struct chain *chain, enum dns_rcode rcode)
 static void enter(struct chain *chain, const struct zone *zone)
 {
     chain->zone = zone;
+    chain->reply->signatures = chain->query->dnssec_ok && zone_is_signed(zone);
     chain->most = !chain->env->tcp && chain->reply->max <= DNS_UDP_MIN ? zone_manner(zone)->small_answers : 0;
 }
 
@@ -117,7 +98,7 @@ static void enter(struct chain *chain, const struct zone *zone)
 static bool follow(struct chain *chain, size_t at)
 {
     const uint8_t *target = chain->reply->out + at;
-    if (chain->aliases == ALIASES_MAX || at > 0x3fff)
+    if (chain->aliases == ALIASES_MAX || at + NAME_MAX_WIRE > 0x3fff) /* no pointer leads beyond */
         return false;
     for (unsigned i = 0; i <= chain->aliases; i++)
         if (name_equal(chain->reply->out + chain->seen[i], target))
@@ -145,12 +126,13 @@ static bool follow(struct chain *chain, size_t at)
     return true;
 }
 
-static bool follow_cname(struct chain *chain, const struct piece *cname)
+static bool follow_cname(struct chain *chain, const struct zone_owner *owner, const struct piece *cname)
 {
     struct reply *reply = chain->reply;
     struct piece_window window;
     size_t at = reply->pos + 12;
-    if (reply_rrset(reply, &reply->answers, cname, chain->env->rng, name_at(chain), 1, &window))
+    if (reply_rrset(reply, &reply->answers, cname, chain->env->rng, name_at(chain), 1, &window) &&
+        reply_signatures(reply, &reply->answers, owner, DNS_CNAME, piece_ttl(cname), name_at(chain)))
         return follow(chain, at);
     reply->truncated = true;
     return false;
@@ -163,7 +145,8 @@ static bool follow_dname(struct chain *chain, const struct zone_found *found, en
     const struct piece *dname = zone_owner_get(found->cut, DNS_DNAME);
     size_t owner = suffix_at(chain, found->cut_labels);
     struct piece_window window;
-    if (!reply_rrset(reply, &reply->answers, dname, chain->env->rng, owner, 1, &window)) {
+    if (!reply_rrset(reply, &reply->answers, dname, chain->env->rng, owner, 1, &window) ||
+        !reply_signatures(reply, &reply->answers, found->cut, DNS_DNAME, piece_ttl(dname), owner)) {
         reply->truncated = true;
         return false;
     }
@@ -196,7 +179,7 @@ static uint32_t most_of(const struct chain *chain, uint16_t type)
 }
 
 /* Returns where the records end, or 0 if not all of them fitted. */
-static size_t positive(struct chain *chain, const struct piece *piece)
+static size_t positive(struct chain *chain, const struct zone_owner *owner, const struct piece *piece)
 {
     struct reply *reply = chain->reply;
     struct piece_window window;
@@ -206,6 +189,12 @@ static size_t positive(struct chain *chain, const struct piece *piece)
         reply->truncated = true;
         return 0;
     }
+    size_t records_end = reply->pos;
+    if (reply->signatures) {
+        reply->truncated |= !reply_signatures(reply, &reply->answers, owner, piece_type(piece),
+                                              piece_ttl(piece), name_at(chain));
+        prove_expansions(chain);
+    }
     reply->truncated |= window.limited && chain->most;
     size_t end = reply->pos;
     if (piece_has_extra(piece)) {
@@ -214,7 +203,7 @@ static size_t positive(struct chain *chain, const struct piece *piece)
         if (reply->cap_ttl)
             reply_lower_ttl(reply, from, REPLY_STALE_TTL);
     } else if (dns_rdata_target(piece_type(piece)) >= 0) {
-        more_addresses(reply, chain->env->rng, chain->zone, piece_type(piece), at);
+        more_addresses(reply, chain->env->rng, chain->zone, piece_type(piece), at, records_end);
     }
     return end;
 }
@@ -228,7 +217,7 @@ static bool answer_all(struct chain *chain, const struct zone_owner *owner)
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         const struct piece *piece = zone_owner_get(owner, types[i]);
         if (piece)
-            positive(chain, piece);
+            positive(chain, owner, piece);
         any |= piece != NULL;
     }
     return any;
@@ -246,7 +235,7 @@ static void add_texts(struct chain *chain, const struct zone_owner *owner, uint1
 
 static void answer_piece(struct chain *chain, const struct zone_owner *owner, const struct piece *piece)
 {
-    size_t from = chain->reply->pos, end = positive(chain, piece);
+    size_t from = chain->reply->pos, end = positive(chain, owner, piece);
     if (zone_manner(chain->zone)->texts && end)
         add_texts(chain, owner, piece_type(piece), from, end);
 }
@@ -264,8 +253,9 @@ static const struct piece *any_of(const struct zone_owner *owner)
     return any ? any : zone_owner_piece(owner, 0);
 }
 
-/* Answers from the RRsets of a name. Returns whether an alias leads on. */
-static bool answer_owner(struct chain *chain, const struct zone_owner *owner)
+/* Answers from the RRsets of a name. found: how it was found, NULL outside of the zone. Returns whether an
+ * alias leads on. */
+static bool answer_owner(struct chain *chain, const struct zone_owner *owner, const struct zone_found *found)
 {
     uint16_t type = chain->query->type;
     const struct zone_manner *manner = zone_manner(chain->zone);
@@ -281,15 +271,15 @@ static bool answer_owner(struct chain *chain, const struct zone_owner *owner)
     }
     piece = zone_owner_get(owner, DNS_CNAME);
     if (piece)
-        return follow_cname(chain, piece);
-    negative(chain, DNS_NOERROR);
+        return follow_cname(chain, owner, piece);
+    negative(chain, DNS_NOERROR, found);
     return false;
 }
 
 /* A name that is there without any records: NODATA (RFC 8020), or what Consul says. */
-static enum dns_rcode empty_name(struct chain *chain)
+static enum dns_rcode empty_name(struct chain *chain, const struct zone_found *found)
 {
-    return negative(chain, zone_manner(chain->zone)->no_empty_names ? DNS_NXDOMAIN : DNS_NOERROR);
+    return negative(chain, zone_manner(chain->zone)->no_empty_names ? DNS_NXDOMAIN : DNS_NOERROR, found);
 }
 
 /* A name that the zone computes. Returns whether an alias leads on; else *rcode is the reply's. */
@@ -298,12 +288,12 @@ static bool answer_computed(struct chain *chain, const struct zone_computed *com
     struct reply *reply = chain->reply;
     uint16_t type = chain->query->type;
     if (!computed->type) {
-        *rcode = empty_name(chain);
+        *rcode = empty_name(chain, NULL);
         return false;
     }
     bool alias = computed->type == DNS_CNAME && type != DNS_CNAME && type != DNS_ANY;
     if (computed->type != type && type != DNS_ANY && !alias) {
-        negative(chain, DNS_NOERROR);
+        negative(chain, DNS_NOERROR, NULL);
         return false;
     }
     size_t at = reply->pos + 12;
@@ -397,8 +387,8 @@ static bool answer_learned(struct chain *chain, const struct overlay_entry *entr
     }
     chain->reply->scoped |= overlay_scoped(entry);
     if (overlay_owner(entry))
-        return answer_owner(chain, overlay_owner(entry));
-    negative(chain, DNS_NOERROR);
+        return answer_owner(chain, overlay_owner(entry), NULL);
+    negative(chain, DNS_NOERROR, NULL);
     return false;
 }
 
@@ -415,7 +405,7 @@ static bool need_consul(struct chain *chain, const struct zone_computed *missed,
     if (answer && env->now < atomic_load_explicit(&overlay_state(answer)->good_until, memory_order_relaxed))
         return answer_learned(chain, answer, false);
     if (settled && env->asked->outcome == ASK_ABSENT)
-        *rcode = negative(chain, DNS_NXDOMAIN);
+        *rcode = negative(chain, DNS_NXDOMAIN, NULL);
     else if (settled && answer)
         return answer_learned(chain, answer, env->asked->outcome != ASK_PUBLISHED);
     else if (settled)
@@ -429,6 +419,20 @@ static bool need_consul(struct chain *chain, const struct zone_computed *missed,
     return false;
 }
 
+/* RFC 1034 section 4.3.2 step 3b, RFC 4035 section 3.1.4. */
+static void refer(struct chain *chain, const struct zone_found *found)
+{
+    struct reply *reply = chain->reply;
+    size_t cut_at = suffix_at(chain, found->cut_labels), from = reply->pos;
+    if (!more_name_servers(reply, chain->env->rng, found->cut, cut_at))
+        return;
+    size_t end = reply->pos;
+    prove_delegation(chain, found);
+    prove_expansions(chain);
+    if (!reply->truncated)
+        more_glue(reply, chain->env->rng, chain->zone, cut_at, from, end);
+}
+
 /* One name of the chain. Returns whether an alias leads on; else *rcode is the reply's. */
 static bool step(struct chain *chain, enum dns_rcode *rcode)
 {
@@ -440,14 +444,16 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
     if (found.cut && !(chain->query->type == DNS_DS && found.cut == found.exact)) {
         if (!chain->reply->answers)
             chain->reply->authoritative = false;
-        more_referral(chain->reply, chain->env->rng, chain->zone, found.cut,
-                      suffix_at(chain, found.cut_labels));
+        refer(chain, &found);
         return false;
     }
     const struct zone_owner *owner = found.exact ? found.exact : found.wildcard;
+    if (chain->reply->signatures && owner && !found.exact)
+        chain->expansion[chain->expansions++] =
+            (struct expansion){chain->zone, name_at(chain), found.encloser_labels};
     if (owner)
         return (!zone_owner_origin(owner) || may_use(chain, zone_owner_origin(owner), rcode)) &&
-               answer_owner(chain, owner);
+               answer_owner(chain, owner, &found);
     struct zone_computed computed;
     bool exists = found.exists || found.wildcard_exists;
     int missed = exists ? 0 : zone_miss(chain->zone, chain->name, &computed);
@@ -465,7 +471,7 @@ static bool step(struct chain *chain, enum dns_rcode *rcode)
     if (!exists && !may_use(chain, computed.origin, rcode))
         return false;
     /* An empty non-terminal exists (RFC 8020, RFC 4592 section 2.2.2), be it a wildcard. */
-    *rcode = exists ? empty_name(chain) : negative(chain, DNS_NXDOMAIN);
+    *rcode = exists ? empty_name(chain, &found) : negative(chain, DNS_NXDOMAIN, &found);
     return false;
 }
 
@@ -495,7 +501,7 @@ enum dns_rcode lookup(const struct answer_env *env, const struct query *query, c
     chain.reply = reply;
     enter(&chain, zone);
     chain.seen[0] = DNS_HEADER_LEN;
-    chain.aliases = 0;
+    chain.aliases = chain.expansions = chain.proofs = 0;
     chain.dropped = 0;
     chain.len = query->name_len;
     memcpy(chain.name, query->name, query->name_len);
@@ -503,6 +509,7 @@ enum dns_rcode lookup(const struct answer_env *env, const struct query *query, c
     reply->cap_ttl = permit->stale;
     while (step(&chain, &rcode))
         ;
+    prove_expansions(&chain);
     if (chain.aliases > 0 && zone_kind(zone) == ZONE_CATALOG)
         level_ttls(&chain);
     return rcode;

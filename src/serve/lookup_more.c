@@ -30,7 +30,20 @@ static enum added add_whole(struct reply *reply, struct rng *rng, const struct p
 static enum added add_target(struct reply *reply, struct rng *rng, const struct zone_owner *owner,
                              size_t name_at)
 {
-    return add_whole(reply, rng, zone_owner_get(owner, DNS_A), zone_owner_get(owner, DNS_AAAA), name_at);
+    static const uint16_t types[] = {DNS_A, DNS_AAAA};
+    const struct piece *pieces[] = {zone_owner_get(owner, DNS_A), zone_owner_get(owner, DNS_AAAA)};
+    enum added added = add_whole(reply, rng, pieces[0], pieces[1], name_at);
+    /* Without room for all of its signatures an RRset goes without any (RFC 4035 section 3.1.1). */
+    for (unsigned i = 0; added == ADDED && reply->signatures && i < 2; i++) {
+        size_t start = reply->pos;
+        unsigned count = reply->additional;
+        if (pieces[i] &&
+            !reply_signatures(reply, &reply->additional, owner, types[i], piece_ttl(pieces[i]), name_at)) {
+            reply->pos = start;
+            reply->additional = count;
+        }
+    }
+    return added;
 }
 
 void more_text(struct reply *reply, struct rng *rng, const struct zone_owner *owner, size_t name_at)
@@ -41,7 +54,8 @@ void more_text(struct reply *reply, struct rng *rng, const struct zone_owner *ow
 }
 
 /* What answers for a name in this zone, or NULL. glue: also what lies below a cut. */
-static const struct zone_owner *find_target(const struct zone *zone, const uint8_t *name, bool glue)
+static const struct zone_owner *find_target(const struct reply *reply, const struct zone *zone,
+                                            const uint8_t *name, bool glue)
 {
     uint8_t lower[NAME_MAX_WIRE];
     struct zone_found found;
@@ -51,7 +65,8 @@ static const struct zone_owner *find_target(const struct zone *zone, const uint8
     zone_search(zone, lower, len, &found);
     if (found.cut && !glue)
         return NULL;
-    return found.exact ? found.exact : found.wildcard;
+    /* What a wildcard answers would need a proof here. */
+    return found.exact || reply->signatures ? found.exact : found.wildcard;
 }
 
 typedef void add_fn(struct reply *reply, struct rng *rng, const struct zone_owner *owner, size_t name_at);
@@ -69,7 +84,7 @@ static void each_target(struct reply *reply, struct rng *rng, const struct zone 
         for (unsigned i = 0; i < count && !again; i++)
             again = name_equal(reply->out + known[i], target);
         /* The apex may be served by names below a cut; their glue is all there is. */
-        const struct zone_owner *owner = again ? NULL : find_target(zone, target, type == DNS_NS);
+        const struct zone_owner *owner = again ? NULL : find_target(reply, zone, target, type == DNS_NS);
         if (!owner)
             continue;
         if (count < TARGETS_MAX)
@@ -84,9 +99,10 @@ static void add_addresses(struct reply *reply, struct rng *rng, const struct zon
     add_target(reply, rng, owner, name_at);
 }
 
-void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type, size_t from)
+void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type, size_t from,
+                    size_t end)
 {
-    each_target(reply, rng, zone, type, from, reply->pos, add_addresses);
+    each_target(reply, rng, zone, type, from, end, add_addresses);
 }
 
 void more_target_texts(struct reply *reply, struct rng *rng, const struct zone *zone, size_t from, size_t end)
@@ -103,22 +119,24 @@ static void add_glue(struct reply *reply, struct rng *rng, const struct zone *zo
         const uint8_t *name = reply->out + from + 12;
         if (name_is_under(name, cut) != in_domain)
             continue;
-        const struct zone_owner *owner = find_target(zone, name, true);
+        const struct zone_owner *owner = find_target(reply, zone, name, true);
         if (owner && add_target(reply, rng, owner, from + 12) == NO_ROOM && in_domain)
             reply->truncated = true;
     }
 }
 
-void more_referral(struct reply *reply, struct rng *rng, const struct zone *zone,
-                   const struct zone_owner *cut, size_t cut_at)
+bool more_name_servers(struct reply *reply, struct rng *rng, const struct zone_owner *cut, size_t cut_at)
 {
     struct piece_window window;
-    size_t from = reply->pos;
-    if (!reply_rrset(reply, &reply->authority, zone_owner_get(cut, DNS_NS), rng, cut_at, 0, &window)) {
-        reply->truncated = true;
-        return;
-    }
-    size_t end = reply->pos;
+    if (reply_rrset(reply, &reply->authority, zone_owner_get(cut, DNS_NS), rng, cut_at, 0, &window))
+        return true;
+    reply->truncated = true;
+    return false;
+}
+
+void more_glue(struct reply *reply, struct rng *rng, const struct zone *zone, size_t cut_at, size_t from,
+               size_t end)
+{
     add_glue(reply, rng, zone, reply->out + cut_at, true, from, end);
     if (!reply->truncated)
         add_glue(reply, rng, zone, reply->out + cut_at, false, from, end);

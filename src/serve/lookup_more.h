@@ -3,10 +3,10 @@
 
 #include "lictor/reply.h"
 
-/* Adds the addresses, from this zone, of the targets of the NS, MX or SRV records at out[from..pos). What
+/* Adds the addresses, from this zone, of the targets of the NS, MX or SRV records at out[from..end). What
  * does not fit is left out. */
-void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type,
-                    size_t from);
+void more_addresses(struct reply *reply, struct rng *rng, const struct zone *zone, uint16_t type, size_t from,
+                    size_t end);
 
 /* Adds the TXT RRset of a name (a node's, not a service's) that stands at out[name_at], whole or not at all.
  */
@@ -15,6 +15,9 @@ void more_text(struct reply *reply, struct rng *rng, const struct zone_owner *ow
 void more_target_texts(struct reply *reply, struct rng *rng, const struct zone *zone, size_t from,
                        size_t end);
 
-/* The NS of a zone cut, whose name stands at out[cut_at], and its glue. */
-void more_referral(struct reply *reply, struct rng *rng, const struct zone *zone,
-                   const struct zone_owner *cut, size_t cut_at);
+/* Adds the NS of a zone cut, whose name stands at out[cut_at], to the authority section. Returns whether all
+ * of them fitted; else the reply is truncated. */
+bool more_name_servers(struct reply *reply, struct rng *rng, const struct zone_owner *cut, size_t cut_at);
+/* Adds glue for those, which stand at out[from..end). */
+void more_glue(struct reply *reply, struct rng *rng, const struct zone *zone, size_t cut_at, size_t from,
+               size_t end);

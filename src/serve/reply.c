@@ -79,6 +79,19 @@ bool reply_record(struct reply *reply, unsigned *section, size_t owner_at, uint1
     return true;
 }
 
+bool reply_signatures(struct reply *reply, unsigned *section, const struct zone_owner *owner, uint16_t type,
+                      uint32_t ttl, size_t owner_at)
+{
+    const struct piece *signatures = reply->signatures ? zone_owner_get(owner, DNS_RRSIG) : NULL;
+    for (uint32_t i = 0; signatures && i < piece_count(signatures); i++) {
+        struct rdata rdata = piece_rdata(signatures, i);
+        if (get16(rdata.data) == type &&
+            !reply_record(reply, section, owner_at, DNS_RRSIG, DNS_IN, ttl, rdata.data, rdata.len))
+            return false;
+    }
+    return true;
+}
+
 void reply_lower_ttl(struct reply *reply, size_t from, uint32_t ttl)
 {
     while (from < reply->pos) {

@@ -32,7 +32,9 @@ static void advance(struct source *source);
 
 static struct record record_of(const uint8_t *owner, const struct piece *piece, uint32_t i)
 {
-    return (struct record){owner, piece_type(piece), piece_ttl(piece), piece_rdata(piece, i)};
+    uint16_t type = piece_type(piece);
+    struct rdata rdata = piece_rdata(piece, i);
+    return (struct record){owner, type, rdata_ttl(type, piece_ttl(piece), &rdata), rdata};
 }
 
 static struct source *source_new(struct zone *zone, enum step after_soa)

@@ -77,7 +77,7 @@ static int change_rrset(struct zone_edit *edit, const struct difference_record *
     for (uint32_t i = 0; !result && i < old_count; i++) {
         bool gone = peek(removed, &record) && same_rrset(&record, rrset);
         if (gone && rdata_is(&record.rdata, &before[i])) {
-            if (record.ttl != ttl)
+            if (record.ttl != rdata_ttl(rrset->type, ttl, &record.rdata))
                 result = fault(err, &record, "a record to be removed has another TTL");
             removed->next++;
         } else {
@@ -95,7 +95,7 @@ static int change_rrset(struct zone_edit *edit, const struct difference_record *
             at++;
         if (at < kept && rdata_is(&after[at], &record.rdata))
             result = fault(err, &record, "a record to be added is there already");
-        else if (record.ttl != ttl)
+        else if (record.ttl != rdata_ttl(rrset->type, ttl, &record.rdata))
             result = fault(err, &record, "the records of one RRset differ in TTL (RFC 2181 section 5.2)");
         after[count++] = record.rdata;
     }

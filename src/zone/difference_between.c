@@ -45,7 +45,8 @@ static void compare_pieces(struct between *between, const uint8_t *owner, const 
     if (from == to)
         return;
     uint32_t count[2] = {sorted(between, 0, from), sorted(between, 1, to)}, i = 0, j = 0;
-    bool retimed = from && to && piece_ttl(from) != piece_ttl(to);
+    bool retimed =
+        from && to && piece_ttl(from) != piece_ttl(to) && piece_type(from) != DNS_RRSIG; /* their own */
     while (i < count[0] || j < count[1]) {
         int order = i == count[0]   ? 1
                     : j == count[1] ? -1
@@ -53,14 +54,14 @@ static void compare_pieces(struct between *between, const uint8_t *owner, const 
         struct difference_record record = {.owner = owner};
         if (order <= 0 && (order || retimed)) {
             record.type = piece_type(from);
-            record.ttl = piece_ttl(from);
             record.rdata = between->rdata[0][i];
+            record.ttl = rdata_ttl(record.type, piece_ttl(from), &record.rdata);
             difference_add(between->out, DIFFERENCE_REMOVED, &record);
         }
         if (order >= 0 && (order || retimed)) {
             record.type = piece_type(to);
-            record.ttl = piece_ttl(to);
             record.rdata = between->rdata[1][j];
+            record.ttl = rdata_ttl(record.type, piece_ttl(to), &record.rdata);
             difference_add(between->out, DIFFERENCE_ADDED, &record);
         }
         i += order <= 0;

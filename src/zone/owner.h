@@ -2,6 +2,7 @@
  */
 #pragma once
 
+#include "lictor/dns.h"
 #include "lictor/piece.h"
 
 #include <stdbool.h>
@@ -36,6 +37,14 @@ static inline const struct piece *owner_get(const struct owner *owner, uint16_t 
         if (types[i] == type)
             return owner->pieces[i];
     return NULL;
+}
+
+/* Nothing but NSEC3 and its signatures. */
+static inline bool owner_is_hashed(const struct owner *owner)
+{
+    const uint16_t *types = owner_types(owner);
+    return owner->count && types[owner->count - 1] == DNS_NSEC3 &&
+           (owner->count == 1 || (owner->count == 2 && types[0] == DNS_RRSIG));
 }
 
 static inline struct owner *owner_ref(struct owner *owner)

@@ -1,11 +1,15 @@
 /* Pieces: lifetime, reading, comparing, redrawing. */
 #include "piece_body.h"
 
+#include "lictor/dns.h"
 #include "lictor/wire.h"
 #include "lictor/xalloc.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+/* Type covered 2, algorithm 1, labels 1 (RFC 4034 section 3.1). */
+#define RRSIG_ORIGINAL_TTL 4
 
 struct piece *piece_ref(struct piece *piece)
 {
@@ -29,6 +33,14 @@ uint16_t piece_type(const struct piece *piece)
 uint32_t piece_ttl(const struct piece *piece)
 {
     return piece->ttl;
+}
+
+uint32_t rdata_ttl(uint16_t type, uint32_t ttl, const struct rdata *rdata)
+{
+    if (type != DNS_RRSIG || rdata->len < RRSIG_ORIGINAL_TTL + 4)
+        return ttl;
+    uint32_t original = get32(rdata->data + RRSIG_ORIGINAL_TTL);
+    return original > INT32_MAX ? 0 : original; /* RFC 2181 section 8 */
 }
 
 uint32_t piece_count(const struct piece *piece)

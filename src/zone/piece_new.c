@@ -57,6 +57,18 @@ static uint32_t take_of(const struct piece_spec *spec, uint32_t count)
     return windowed && spec->answers && spec->answers < count ? spec->answers : count;
 }
 
+static uint32_t ttl_of(const struct piece_spec *spec, const struct plan *plan)
+{
+    uint32_t lowest = spec->ttl > INT32_MAX ? 0 : spec->ttl; /* RFC 2181 section 8 */
+    if (spec->type == DNS_RRSIG)
+        lowest = UINT32_MAX;
+    for (uint32_t i = 0; spec->type == DNS_RRSIG && i < plan->count; i++) {
+        uint32_t ttl = rdata_ttl(DNS_RRSIG, 0, &plan->rdata[i]);
+        lowest = ttl < lowest ? ttl : lowest;
+    }
+    return lowest;
+}
+
 static void records_write(struct piece *piece, const struct plan *plan)
 {
     uint8_t *wire = piece_part(piece, piece->wire);
@@ -69,7 +81,7 @@ static void records_write(struct piece *piece, const struct plan *plan)
         put16(wire + at, 0xc00c);
         put16(wire + at + 2, piece->type);
         put16(wire + at + 4, DNS_IN);
-        put32(wire + at + 6, piece->ttl);
+        put32(wire + at + 6, rdata_ttl(piece->type, piece->ttl, &plan->rdata[i]));
         put16(wire + at + 10, plan->rdata[i].len);
         memcpy(wire + at + PIECE_RDATA, plan->rdata[i].data, plan->rdata[i].len);
         at += PIECE_RDATA + (uint32_t)plan->rdata[i].len;
@@ -87,7 +99,7 @@ static struct piece *compile(const struct piece_spec *spec, const struct plan *p
                          .count = plan->count,
                          .keep_order = spec->keep_order,
                          .origin = spec->origin};
-    head.ttl = spec->ttl > INT32_MAX ? 0 : spec->ttl; /* RFC 2181 section 8 */
+    head.ttl = ttl_of(spec, plan);
     head.take = take_of(spec, plan->count);
     uint64_t size = sizeof head, wire = 0;
     bool fixed = true;

@@ -65,5 +65,10 @@ struct trie_path {
 };
 void trie_search(const struct trie *trie, const struct trie_key *key, struct trie_path *path);
 
+/* The last owner, in canonical order, at or before key; strictly: before it. NULL: none. */
+struct owner *trie_before(const struct trie *trie, const struct trie_key *key, size_t apex_len,
+                          bool strictly);
+struct owner *trie_last(const struct trie *trie);
+
 /* Visits owners in canonical order until one returns non-zero, which is returned. */
 int trie_walk(const struct trie *trie, int (*visit)(void *arg, const struct owner *owner), void *arg);

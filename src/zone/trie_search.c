@@ -96,3 +96,46 @@ void trie_search(const struct trie *trie, const struct trie_key *key, struct tri
     path->last = node.ptr;
     path->last_flags = node_flags(node);
 }
+
+/* --- neighbours ------------------------------------------------------------------------------------- */
+
+static struct owner *last_below(struct trie_node node)
+{
+    while (node_is_branch(node))
+        node = node_twigs(node)->node[node_count(node) - 1];
+    return node.ptr;
+}
+
+struct owner *trie_last(const struct trie *trie)
+{
+    return last_below(trie->root);
+}
+
+/* Once down to any leaf that shares with key all that the trie shares with it, which says where they part;
+ * and once more, up to there, with the last turn to the left in mind. */
+struct owner *trie_before(const struct trie *trie, const struct trie_key *key, size_t apex_len, bool strictly)
+{
+    struct trie_path path;
+    struct trie_key near;
+    trie_search(trie, key, &path);
+    if (!path.last)
+        return NULL;
+    trie_key(owner_name(path.last), path.last->name_len, apex_len, &near);
+    size_t at = 0;
+    while (at < near.len && key->step[at] == near.step[at])
+        at++; /* no key is the beginning of another */
+    if (at == near.len && !strictly)
+        return path.last;
+
+    struct trie_node node = trie->root, before = {0};
+    while (node_is_branch(node) && node_at(node) <= at) {
+        unsigned bit = node_bit(node, key), rank = node_rank(node, bit);
+        if (rank)
+            before = node_twigs(node)->node[rank - 1];
+        if (!node_has(node, bit)) /* here they part */
+            return last_below(before);
+        node = node_twigs(node)->node[rank];
+    }
+    /* All of node shares the steps up to at. */
+    return at < near.len && near.step[at] < key->step[at] ? last_below(node) : last_below(before);
+}

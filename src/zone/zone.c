@@ -40,6 +40,7 @@ void zone_reap(void)
         while (zone) {
             struct zone *next = zone->next_dead;
             trie_drop(&zone->trie);
+            trie_drop(&zone->nsec3);
             if (zone->transfer)
                 zone_unref(zone->transfer);
             history_unref(zone->history);

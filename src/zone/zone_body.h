@@ -16,6 +16,9 @@ struct zone {
     struct zone *transfer; /* NULL: none of its own */
     struct history *history;
     struct zone *next_dead; /* in the list of versions to be freed */
+    struct trie nsec3; /* the owners of NSEC3 once more, in the order of their hashes; see zone_denial.c */
+    const uint8_t *nsec3param; /* RDATA, in a piece: the chain that is complete; NULL: none */
+    bool is_signed;
     size_t names;
     size_t records;
     size_t
@@ -31,6 +34,22 @@ static inline const struct zone_owner *zone_owner_of(const struct owner *owner)
 {
     return (const struct zone_owner *)owner;
 }
+
+static inline const struct owner *owner_of(const struct zone_owner *owner)
+{
+    return (const struct owner *)owner;
+}
+
+/* Is it a hashed name, which has NSEC3 and nothing else? No question reaches it (RFC 5155 section 7.2.8). */
+static inline bool is_hashed(const struct zone *zone, const struct owner *owner)
+{
+    return zone->nsec3.root.ptr && owner_is_hashed(owner);
+}
+
+/* Puts an owner that has, or had, NSEC3 in or out of that index. */
+void nsec3_index(struct zone *zone, const struct trie_key *key, const struct owner *old, struct owner *next);
+/* What signing says about the whole zone, once its owners are as they will be. */
+void note_signing(struct zone *zone);
 
 static inline bool has_asterisk(const uint8_t *name)
 {

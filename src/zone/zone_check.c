@@ -1,8 +1,10 @@
 /* Whether a zone may be served. */
 #include "zone_body.h"
 
+#include "lictor/denial.h"
 #include "lictor/difference.h"
 #include "lictor/dns.h"
+#include "lictor/wire.h"
 
 #include <stdio.h>
 
@@ -67,15 +69,30 @@ static int check_apex(const struct zone *zone, struct err *err)
     return 0;
 }
 
+/* What each negative answer would cost, and how few would believe it (RFC 9276 section 3.2). */
+static int check_iterations(const struct zone *zone, struct err *err)
+{
+    char text[NAME_MAX_TEXT];
+    unsigned iterations = zone->nsec3param ? get16(zone->nsec3param + 2) : 0;
+    if (iterations <= NSEC3_ITERATIONS_MAX)
+        return 0;
+    return err_set(
+        err,
+        "%.250s: NSEC3 with %u iterations, of which resolvers take %d at most; sign the zone with 0 "
+        "(RFC 9276)",
+        name_to_text(zone->apex, text), iterations, NSEC3_ITERATIONS_MAX);
+}
+
 int zone_check(const struct zone *zone, struct err *err)
 {
     struct check check = {zone, NULL, err};
-    return check_apex(zone, err) ? -1 : trie_walk(&zone->trie, check_owner, &check);
+    return check_apex(zone, err) || check_iterations(zone, err) ? -1
+                                                                : trie_walk(&zone->trie, check_owner, &check);
 }
 
 int zone_check_change(const struct zone *zone, const struct difference *difference, struct err *err)
 {
-    if (check_apex(zone, err))
+    if (check_apex(zone, err) || check_iterations(zone, err))
         return -1;
     for (size_t i = 0; i < difference_count(difference, DIFFERENCE_ADDED); i++) {
         struct difference_record record = difference_record(difference, DIFFERENCE_ADDED, i);

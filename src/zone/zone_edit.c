@@ -49,6 +49,7 @@ struct zone_edit *zone_edit_begin(const struct zone *base)
     struct zone *zone = xcalloc(1, sizeof *zone);
     /* Counts in the shared parts are the builder's, whatever const the caller has. */
     zone->trie = trie_share((struct trie *)(uintptr_t)&base->trie);
+    zone->nsec3 = trie_share((struct trie *)(uintptr_t)&base->nsec3);
     zone->kind = base->kind;
     zone->state = base->state;
     zone->manner = base->manner;
@@ -113,6 +114,7 @@ int zone_edit_put(struct zone_edit *edit, const uint8_t *owner, struct piece *pi
         zone->wildcards += has_asterisk(place.name);
     }
     struct owner *next = owner_with(old, place.name, place.len, piece);
+    nsec3_index(zone, &place.key, old, next);
     trie_put(&zone->trie, &place.key, next, flags_of(zone, next), zone->apex_len);
     note_soa(zone, &place, piece_type(piece), piece);
     return 0;
@@ -131,6 +133,7 @@ bool zone_edit_remove(struct zone_edit *edit, const uint8_t *owner, uint16_t typ
         if (type == DNS_ANY || owner_types(old)[i] == type)
             zone->records -= piece_count(old->pieces[i]);
     struct owner *next = type == DNS_ANY ? NULL : owner_without(old, type);
+    nsec3_index(zone, &place.key, old, next);
     if (next) {
         trie_put(&zone->trie, &place.key, next, flags_of(zone, next), zone->apex_len);
     } else {
@@ -169,6 +172,7 @@ struct zone *zone_edit_commit(struct zone_edit *edit)
 {
     struct zone *zone = edit->next;
     free(edit);
+    note_signing(zone);
     zone_reap();
     return zone;
 }

@@ -34,9 +34,9 @@ static int add_piece(void *arg, const uint8_t *owner, const struct piece *piece)
     size_t len = name_len(owner);
     memcpy(octets, owner, len);
     put16(octets + len, piece_type(piece));
-    put32(octets + len + 2, piece_ttl(piece));
     for (uint32_t i = 0; i < piece_count(piece); i++) {
         struct rdata rdata = piece_rdata(piece, i);
+        put32(octets + len + 2, rdata_ttl(piece_type(piece), piece_ttl(piece), &rdata));
         put16(octets + len + 6, rdata.len);
         if (rdata.len)
             memcpy(octets + len + DIFFERENCE_FIXED, rdata.data, rdata.len);

@@ -5,24 +5,6 @@
 #include <assert.h>
 #include <string.h>
 
-/* How many labels two names share, counted from the root. One may be cheaply found to lie under the other. */
-static unsigned common_labels(const uint8_t *a, const uint8_t *b)
-{
-    const uint8_t *in_a[NAME_MAX_LABELS], *in_b[NAME_MAX_LABELS];
-    unsigned left_a = 0, left_b = 0, common = 0;
-    for (; *a; a += 1 + *a)
-        in_a[left_a++] = a;
-    for (; *b; b += 1 + *b)
-        in_b[left_b++] = b;
-    while (left_a && left_b) {
-        const uint8_t *x = in_a[--left_a], *y = in_b[--left_b];
-        if (*x != *y || memcmp(x + 1, y + 1, *x))
-            break;
-        common++;
-    }
-    return common;
-}
-
 static void find_wildcard(const struct zone *zone, const uint8_t *name, unsigned encloser_labels,
                           struct zone_found *found)
 {
@@ -37,7 +19,7 @@ static void find_wildcard(const struct zone *zone, const uint8_t *name, unsigned
     struct trie_path path;
     trie_key(wildcard, 2 + len, zone->apex_len, &key);
     trie_search(&zone->trie, &key, &path);
-    if (!path.last || common_labels(owner_name(path.last), wildcard) <= encloser_labels)
+    if (!path.last || name_common_labels(owner_name(path.last), wildcard) <= encloser_labels)
         return;
     found->wildcard_exists = true;
     if (path.last->name_len == 2 + len)
@@ -53,7 +35,8 @@ void zone_search(const struct zone *zone, const uint8_t *name, size_t len, struc
     *found = (struct zone_found){0};
     const struct owner *last = path.last, *cut = NULL;
     unsigned flags = 0;
-    if (last && last->name_len == len && !memcmp(owner_name(last), name, len)) {
+    bool hashed = last && is_hashed(zone, last); /* not there, for questions; its encloser is the apex */
+    if (last && !hashed && last->name_len == len && !memcmp(owner_name(last), name, len)) {
         found->exact = zone_owner_of(last);
         found->exists = true;
         if (path.marked && path.marked != last) { /* on the way to a name that is there: its ancestor */
@@ -66,8 +49,11 @@ void zone_search(const struct zone *zone, const uint8_t *name, size_t len, struc
     } else {
         /* The last leaf shares the most with the name: as far as whole labels go, that is the closest
          * encloser, be it an owner, an empty non-terminal or the apex. */
-        unsigned common = last ? common_labels(owner_name(last), name) : zone->apex_labels;
+        unsigned common = last ? name_common_labels(owner_name(last), name) : zone->apex_labels;
+        if (hashed && common == name_labels(owner_name(last)))
+            common--;
         found->exists = common == name_labels(name);
+        found->encloser_labels = common;
         if (path.marked && name_labels(owner_name(path.marked)) <= common) {
             cut = path.marked;
             flags = path.marked_flags;
@@ -83,11 +69,6 @@ void zone_search(const struct zone *zone, const uint8_t *name, size_t len, struc
         found->cut_labels = name_labels(owner_name(cut));
         found->cut_is_dname = !(flags & TRIE_CUT);
     }
-}
-
-static const struct owner *owner_of(const struct zone_owner *owner)
-{
-    return (const struct owner *)owner;
 }
 
 const struct piece *zone_owner_get(const struct zone_owner *owner, uint16_t type)

@@ -102,7 +102,7 @@ static struct rrset *find(struct collection *collection, const uint8_t *owner, u
 static void agree_on_ttl(struct collection *collection, struct rrset *rrset, uint32_t ttl, const char *file,
                          int line)
 {
-    if (rrset->ttl == ttl)
+    if (rrset->ttl == ttl || rrset->type == DNS_RRSIG) /* signatures have that of what they sign */
         return;
     if (!collection->ttl_conflicts++) {
         collection->ttl_file = file;

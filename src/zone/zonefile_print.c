@@ -27,7 +27,7 @@ static void print_piece(struct rdata_reader *reader, const uint8_t *owner, const
     qsort(rdata, count, sizeof(*rdata), by_octets);
     name_to_text(owner, name);
     for (uint32_t i = 0; i < count; i++) {
-        buf_printf(out, "%s %u IN ", name, piece_ttl(piece));
+        buf_printf(out, "%s %u IN ", name, rdata_ttl(piece_type(piece), piece_ttl(piece), &rdata[i]));
         rdata_print(reader, piece_type(piece), rdata[i].data, rdata[i].len, out);
         buf_puts(out, "\n");
     }
