@@ -3,11 +3,13 @@
 
 #include "limits.h"
 
+#include "lictor/doctor.h"
 #include "lictor/log.h"
 #include "lictor/privileges.h"
 #include "lictor/sockets.h"
 #include "lictor/xalloc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/thread.h>
@@ -18,10 +20,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Beside the watch's own: an agent allows 200 a client address (limits.http_max_conns_per_client). */
-#define NOTE_INTERVAL        (2 * NS_PER_S)
-#define ELECTION_CONNECTIONS 16
-#define STORE_CONNECTIONS    8
+/* Beside the watch's own. An agent allows 200 a client address (limits.http_max_conns_per_client), and others
+ * on this host want some, too. */
+#define ELECTION_CONNECTIONS 10 /* 4 of them blocked queries */
+#define STORE_CONNECTIONS    6  /* 2 */
+#define CONNECTIONS_MAX      100
 /* How often what changed is saved, and what could not be saved is tried again. */
 #define SAVE_INTERVAL (10 * NS_PER_S)
 /* How often the watch hears who was asked for. */
@@ -77,6 +80,10 @@ static void watch_signals(struct daemon *daemon)
 
 static int start_clients(struct daemon *daemon, struct err *err)
 {
+    static_assert(WATCH_CONNECTIONS + ASKED_CONNECTIONS + ELECTION_CONNECTIONS + STORE_CONNECTIONS +
+                          DOCTOR_CONNECTIONS <=
+                      CONNECTIONS_MAX,
+                  "all of them together");
     const struct config *config = daemon->config;
     if (config->services.enabled) {
         daemon->watch_client =
