@@ -95,20 +95,23 @@ void core_chunks_free(struct chunks *chunks)
     *chunks = (struct chunks){0};
 }
 
-struct store_entry *core_join(const struct consul_kv *entries, size_t count, struct err *err)
+int core_join(const struct consul_kv *entries, size_t count, struct buf *out, struct err *err)
 {
-    struct buf octets = {0};
     for (size_t i = 0; i < count; i++) { /* Consul lists keys in order */
         uint64_t seq;
         unsigned chunk;
-        if (store_key_numbers(entries[i].key, true, &seq, &chunk) || chunk != i) {
-            err_set(err, "%s: not the chunk that should come here", entries[i].key);
-            buf_free(&octets);
-            return NULL;
-        }
-        buf_append(&octets, entries[i].value.data, entries[i].value.len);
+        if (store_key_numbers(entries[i].key, true, &seq, &chunk) || chunk != i)
+            return err_set(err, "%s: not the chunk that should come here", entries[i].key);
+        buf_append(out, entries[i].value.data, entries[i].value.len);
     }
-    struct store_entry *entry = store_entry_parse(octets.data, octets.len, err);
+    return 0;
+}
+
+struct store_entry *core_join_entry(const struct consul_kv *entries, size_t count, struct err *err)
+{
+    struct buf octets = {0};
+    struct store_entry *entry =
+        core_join(entries, count, &octets, err) ? NULL : store_entry_parse(octets.data, octets.len, err);
     buf_free(&octets);
     return entry;
 }

@@ -154,8 +154,10 @@ struct zone *core_apply(const struct core *core, const struct zone *base, const 
                         struct err *err);     /* NULL with err */
 char *core_head_key(const struct core *core); /* caller frees */
 char *core_seq_key(const struct core *core, const char *kind, uint64_t seq);
-/* The entry in the chunks of a tree, in order of their keys; NULL with err. */
-struct store_entry *core_join(const struct consul_kv *entries, size_t count, struct err *err);
+/* The value in the chunks of a tree, in order of their keys, appended to out. Returns 0, or -1 with err. */
+int core_join(const struct consul_kv *entries, size_t count, struct buf *out, struct err *err);
+/* The entry in them; NULL with err. */
+struct store_entry *core_join_entry(const struct consul_kv *entries, size_t count, struct err *err);
 
 /* IXFR: next follows before by this difference. */
 void core_continue(const struct zone *before, struct zone *next, struct difference *difference);

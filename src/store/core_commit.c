@@ -589,7 +589,8 @@ void commit_file_reply(struct core *core, const struct kv_reply *reply)
         return;
     }
     core_works(core);
-    struct store_entry *entry = reply->status == 200 ? core_join(reply->entries, reply->count, &err) : NULL;
+    struct store_entry *entry =
+        reply->status == 200 ? core_join_entry(reply->entries, reply->count, &err) : NULL;
     core->last_file = entry ? core_apply(core, NULL, entry->difference, &err) : NULL;
     core->last_file_read = true;
     store_entry_free(entry);

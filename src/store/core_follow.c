@@ -367,7 +367,7 @@ void follow_reply(struct core *core, const struct kv_reply *reply)
     } else if (doing == LISTING) {
         listed(core, reply);
     } else if (doing == READING_BASE) {
-        core->reload.base = core_join(reply->entries, reply->count, &err);
+        core->reload.base = core_join_entry(reply->entries, reply->count, &err);
         if (!core->reload.base) {
             if (!core->broken_since)
                 core->broken_since = core->now;

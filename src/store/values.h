@@ -5,7 +5,8 @@
  *   zones/<zone>/log/<seq>       one commit: an entry with what changed
  *   zones/<zone>/base/<seq>/<n>  the whole zone at seq: an entry that leads there from nothing, in chunks
  *   zones/<zone>/file/<seq>/<n>  the content of the last imported zone file, likewise
- *   recover/<zone>/<instance>/<seq>/<n>  a commit that KV has lost, put there by an instance that has it
+ *   recover/<zone>/<instance>/<seq>/<n>  the commits that KV has lost, put there by an instance that has
+ * them: a set
  *
  * seq is 16 hex digits and never used again for another content; n is 4 digits. */
 #pragma once
