@@ -24,6 +24,7 @@ enum doing {
 
 struct chunk {
     char *key;
+    uint64_t index; /* ModifyIndex, once written */
     struct buf value;
 };
 
@@ -40,7 +41,6 @@ struct pending {
     struct buf octets;         /* of the log entry; empty: a base */
     struct store_head head;    /* after it */
     struct chunks chunks;      /* written first */
-    uint64_t chunk_index;      /* of the chunk written last; 0: none yet */
     struct submission *asked;
     bool unknown; /* a sending of the last transaction went without an answer */
     bool mends;

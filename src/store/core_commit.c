@@ -165,16 +165,18 @@ void core_abandon(struct core *core)
 
 /* --- a commit's steps --------------------------------------------------------------------------------- */
 
-/* A restore may take away chunks between their writing and the commit. Each write checks the one before it,
- * the commit the last: a state that has that one has all. */
-static void check_last_chunk(const struct core *core, struct kv_request *request)
+/* A restore may take away chunks between their writing and the commit, and another primary write over them.
+ * Each write checks the one before it: a state that has that one has all. The commit checks all that a
+ * transaction has room for, else the last. */
+#define CHECKS_MAX 58 /* of 64 operations */
+
+static void check_chunks(const struct core *core, struct kv_request *request, size_t from)
 {
-    const struct pending *pending = &core->pending;
-    if (!pending->chunk_index)
-        return;
-    struct kv_op *op =
-        core_op(request, KV_CHECK_INDEX, xstrdup(pending->chunks.items[pending->chunks.next - 1].key));
-    op->index = pending->chunk_index;
+    const struct chunks *chunks = &core->pending.chunks;
+    for (size_t i = from; i < chunks->next; i++) {
+        struct kv_op *op = core_op(request, KV_CHECK_INDEX, xstrdup(chunks->items[i].key));
+        op->index = chunks->items[i].index;
+    }
 }
 
 static void send_chunk(struct core *core)
@@ -183,7 +185,8 @@ static void send_chunk(struct core *core)
     struct kv_request *request = core_request(KV_TXN, NULL);
     core_check_session(request);
     core_check_head(core, request); /* one that arrives late finds another head */
-    check_last_chunk(core, request);
+    size_t next = core->pending.chunks.next;
+    check_chunks(core, request, next ? next - 1 : 0);
     struct kv_op *op = core_op(request, KV_SET, xstrdup(chunk->key));
     buf_append(&op->value, chunk->value.data, chunk->value.len);
     core_send(core, WRITING_CHUNKS, request);
@@ -196,7 +199,7 @@ static void send_commit(struct core *core)
     struct kv_request *request = core_request(KV_TXN, NULL);
     core_check_session(request);
     core_check_head(core, request);
-    check_last_chunk(core, request);
+    check_chunks(core, request, pending->chunks.count > CHECKS_MAX ? pending->chunks.count - 1 : 0);
     if (pending->octets.len) {
         struct kv_op *op = core_op(request, KV_SET, core_seq_key(core, "log", pending->head.at.seq));
         buf_append(&op->value, pending->octets.data, pending->octets.len);
@@ -222,7 +225,8 @@ void commit_reply(struct core *core, const struct kv_reply *reply)
     core->doing = IDLE;
     if (reply->status == 200 && !final) {
         core_works(core);
-        pending->chunk_index = index_of(reply, pending->chunks.items[pending->chunks.next].key);
+        pending->chunks.items[pending->chunks.next].index =
+            index_of(reply, pending->chunks.items[pending->chunks.next].key);
         pending->chunks.next++;
         if (!core->primary)
             failed(core, STORE_NOT_PRIMARY, "this instance lost the role");
