@@ -94,6 +94,14 @@ int dns_type_parse(const char *text);
 /* Is this well-formed RDATA, uncompressed, of this type? Types without a row in the table are opaque (RFC
  * 3597) and always are. Returns 0, or -1 with err ("A record with 3 octets ..."). */
 int dns_rdata_check(uint16_t type, const uint8_t *data, size_t len, struct err *err);
+/* Copies RDATA at msg[at..end) of a message, whose names may be compressed where the type allows it (RFC 3597
+ * section 4), uncompressed to out, and checks it as dns_rdata_check does. Returns its length, or -1 with err.
+ */
+int dns_rdata_expand(uint16_t type, const uint8_t *msg, size_t at, size_t end, uint8_t *out, size_t max,
+                     struct err *err);
+/* The letters of its names in lower case, for comparison (RFC 4034 section 6.2; RFC 2136 section 1.1.1);
+ * RDATA that is malformed, and types that are opaque, stay as they are. */
+void dns_rdata_fold(uint16_t type, uint8_t *data, size_t len);
 /* Where in its RDATA is the name that an NS, MX or SRV record points at, whose addresses go to the additional
  * section? -1 for other types. */
 int dns_rdata_target(uint16_t type);

@@ -78,6 +78,73 @@ int dns_rdata_check(uint16_t type, const uint8_t *data, size_t len, struct err *
     return 0;
 }
 
+static const char *fields_of(uint16_t type)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (shapes[i].type == type)
+            return shapes[i].fields;
+    return "*";
+}
+
+/* The names of these types may be compressed in messages (RFC 3597 section 4); later types' may not, and a
+ * pointer in them is malformed RDATA. */
+static bool may_compress(uint16_t type)
+{
+    switch (type) {
+    case DNS_NS:
+    case DNS_CNAME:
+    case DNS_SOA:
+    case DNS_PTR:
+    case DNS_MX:
+    case DNS_RP:
+    case DNS_AFSDB:
+    case DNS_SRV:
+    case DNS_NAPTR:
+    case DNS_KX:
+    case DNS_DNAME:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int dns_rdata_expand(uint16_t type, const uint8_t *msg, size_t at, size_t end, uint8_t *out, size_t max,
+                     struct err *err)
+{
+    size_t len = 0;
+    for (const char *field = may_compress(type) ? fields_of(type) : ""; *field; field++) {
+        uint8_t name[NAME_MAX_WIRE];
+        bool is_name = *field == 'n';
+        const uint8_t *from = is_name ? name : msg + at;
+        size_t pos = at;
+        int got = is_name ? name_from_wire(msg, end, &pos, name) : field_len(*field, msg + at, end - at);
+        if (got < 0)
+            break; /* the rest as it is: the check below says what is wrong */
+        if (len + (size_t)got > max)
+            return err_set(err, "RDATA of more than %zu octets", max);
+        memcpy(out + len, from, (size_t)got);
+        len += (size_t)got;
+        at = is_name ? pos : at + (size_t)got;
+    }
+    if (len + (end - at) > max)
+        return err_set(err, "RDATA of more than %zu octets", max);
+    memcpy(out + len, msg + at, end - at);
+    len += end - at;
+    return dns_rdata_check(type, out, len, err) ? -1 : (int)len;
+}
+
+void dns_rdata_fold(uint16_t type, uint8_t *data, size_t len)
+{
+    size_t at = 0;
+    if (type == DNS_SVCB || type == DNS_HTTPS || dns_rdata_check(type, data, len, NULL))
+        return;
+    for (const char *field = fields_of(type); *field; field++) {
+        if (*field == 'n')
+            name_lower(data + at, data + at);
+        at += (size_t)field_len(*field, data + at, len - at);
+    }
+}
+
 int dns_rdata_target(uint16_t type)
 {
     switch (type) {
