@@ -179,6 +179,8 @@ void mend_covered(struct core *core,
 static int by_age(const void *a, const void *b)
 {
     const struct store_entry *x = *(struct store_entry *const *)a, *y = *(struct store_entry *const *)b;
+    if (!x->prev != !y->prev) /* whole zones first: what only an empty instance is left to build on */
+        return !x->prev ? -1 : 1;
     if (x->at.epoch != y->at.epoch)
         return x->at.epoch < y->at.epoch ? -1 : 1;
     return (x->at.seq > y->at.seq) - (x->at.seq < y->at.seq);
@@ -243,6 +245,13 @@ static struct zone *put_back_one(struct core *core, const struct zone *zone, con
     return NULL;
 }
 
+/* Says that what this commit contains includes that one: whoever has it need not keep it aside. */
+static void cover(struct store_entry *commit, const struct store_position *position)
+{
+    if (commit->cover_count < STORE_COVERS)
+        commit->covers[commit->cover_count++] = *position;
+}
+
 /* The zone with all that was found; raises what the new commit must lie above. Returns one reference, or
  * NULL. */
 static struct zone *put_back(struct core *core, struct store_entry *commit, uint32_t *floor, uint64_t *seq)
@@ -256,11 +265,13 @@ static struct zone *put_back(struct core *core, struct store_entry *commit, uint
             *seq = entry->at.seq;
         if (!*floor || store_serial_before(*floor, entry->at.serial))
             *floor = entry->at.serial;
-        if (commit->cover_count < STORE_COVERS)
-            commit->covers[commit->cover_count++] = entry->at;
         bool again = i && store_position_equal(&core->found[i - 1]->at, &entry->at);
-        if (again || mend_has(core, &entry->at))
+        if (again)
             continue;
+        if (mend_has(core, &entry->at)) {
+            cover(commit, &entry->at);
+            continue;
+        }
         struct zone *next = put_back_one(core, zone, entry, &err);
         if (!next) {
             core_note(core, LOG_LEVEL_ERROR, "the lost commit %016" PRIx64 " cannot be put back: %s",
@@ -270,13 +281,14 @@ static struct zone *put_back(struct core *core, struct store_entry *commit, uint
         if (zone)
             zone_unref(zone);
         zone = next;
+        cover(commit, &entry->at);
         core->counters.recovered++;
     }
-    for (size_t i = 0; i < core->log_count && commit->cover_count < STORE_COVERS; i++)
+    for (size_t i = 0; i < core->log_count; i++)
         if (!core->head_exists || core->log[i]->at.seq > core->head.at.seq)
-            commit->covers[commit->cover_count++] = core->log[i]->at;
-    if (core->at.seq && commit->cover_count < STORE_COVERS)
-        commit->covers[commit->cover_count++] = core->at;
+            cover(commit, &core->log[i]->at);
+    if (core->at.seq)
+        cover(commit, &core->at);
     return zone;
 }
 
