@@ -456,7 +456,7 @@ elsewhere("refused_edns", "EDNS in REFUSED answers", "no OPT record", "an OPT re
 
 elsewhere("class", "other classes than IN", "the answer of class IN", "REFUSED; in class CH `id.server` and `version.bind`", "an answer has the class that was asked")
 elsewhere("badvers", "EDNS versions above 0", "answered as if it were 0", "BADVERS", "RFC 6891 section 6.1.3")
-elsewhere("notify", "NOTIFY", "answered as a query", "NOTIMP: nothing here is a secondary", "RFC 1996")
+elsewhere("notify", "NOTIFY", "answered as a query", "REFUSED, with the reason as EDE: nothing here is a secondary", "RFC 1996")
 elsewhere("transfer", "AXFR and IXFR", "NOTIMP; IXFR: NXDOMAIN", "answered to whom `transfer` allows, else REFUSED with EDE 18",
           "secondaries for `consul.`, and copies of it")
 elsewhere("payload", "the EDNS size in answers", "the client's own", "what Lictor takes: 1232", "RFC 6891 section 6.2.3")

@@ -75,7 +75,7 @@ def test_deleted_token_does_not_empty_the_view(consul, tmp_path):
 
 def test_no_right_to_the_lock(consul, tmp_path, zone_file):
     set_rules(consul, 'service_prefix "" { policy = "read" }\nnode_prefix "" { policy = "read" }\nagent_prefix "" { policy = "read" }')
-    daemon = start(tmp_path, consul, election={}, zones={"example.org": zone_file})
+    daemon = start(tmp_path, consul, election={}, zones={"example.org": {"file": str(zone_file), "store": "file"}})
     daemon.wait_addresses("web.service.consul", ["10.0.0.1"])
     daemon.wait_logged("403|ermission denied")
     assert not daemon.is_primary()

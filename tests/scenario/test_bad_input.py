@@ -105,7 +105,7 @@ def test_responses_are_not_answered(lictord):
     assert exchange(lictord.dns, b"\0\1\0", timeout=0.3) is None
 
 
-@pytest.mark.parametrize("opcode,rcode", [(1, 4), (2, 4), (4, 4), (6, 4), (15, 4)])
+@pytest.mark.parametrize("opcode,rcode", [(1, 4), (2, 4), (4, 5), (6, 4), (15, 4)])
 def test_other_opcodes(lictord, opcode, rcode):
     reply = exchange(lictord.dns, header(flags=opcode << 11) + QUESTION)
     assert reply[3] & 15 == rcode and (reply[2] >> 3) & 15 == opcode

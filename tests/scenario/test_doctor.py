@@ -171,7 +171,7 @@ def test_missing_rights_are_named_one_by_one(guarded, tmp_path):
 def test_a_pair_with_different_copies(consul, tmp_path, zone_file):
     newer = tmp_path / "newer.zone"
     newer.write_text(zone_file.read_text().replace("2026010101", "2026010102"))
-    daemons = [Lictord(tmp_path, consul, node=node, services={}, election={}, zones={"example.org": file})
+    daemons = [Lictord(tmp_path, consul, node=node, services={}, election={}, zones={"example.org": {"file": str(file), "store": "file"}})
                for node, file in (("ns1", zone_file), ("ns2", newer))]
     primary_of(daemons)
     for daemon in daemons:
