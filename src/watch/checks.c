@@ -3,6 +3,16 @@
  * read of its service, or of its node's checks, brings anything back. Builder. */
 #include "sentinel.h"
 
+#include <stdlib.h>
+
+/* Subjects go by the folded name; a check has it as registered. */
+static void touch(struct list_job *job, const struct catalog_check *check)
+{
+    char *folded = list_fold(check->service);
+    names_add(&job->touched, folded);
+    free(folded);
+}
+
 /* New in the list, or there with another output. */
 static void entered(void *arg, const struct catalog_check *check)
 {
@@ -13,7 +23,7 @@ static void entered(void *arg, const struct catalog_check *check)
     /* Its instance is not known yet, or Consul does not say when it changed: the list keeps it until the
      * registration is read. */
     if (check->service_id[0] && (changed < 0 || check->modified == 0))
-        names_add(&job->touched, check->service);
+        touch(job, check);
 }
 
 static void left(void *arg, const struct catalog_check *check)
@@ -22,7 +32,7 @@ static void left(void *arg, const struct catalog_check *check)
     if (!catalog_is_behind(job->watch->config.catalog, job->watch->config.datacenter, check))
         return;
     if (check->service_id[0])
-        names_add(&job->touched, check->service);
+        touch(job, check);
     else
         names_add(&job->nodes, check->node);
 }
