@@ -43,6 +43,9 @@ struct control_view {
     void (*transfer_metrics)(void *arg, struct buf *out);
     /* Why the instance is not ready, one line each: [] when it is. A new reference. */
     json_t *(*not_ready)(void *arg);
+    /* What was decided besides the role's history: entries like role_why's, to be merged with it. May be
+     * NULL. */
+    json_t *(*decisions)(void *arg);
     /* Reload: reads the configuration again; done gets NULL or the faults. */
     void (*reload)(void *arg, void (*done)(void *done_arg, const char *error), void *done_arg);
     void *arg;

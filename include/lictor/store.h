@@ -158,3 +158,5 @@ struct store_counters {
     uint64_t conflicts, unknown, rewinds, recovered, entries_read, bases_read, mirror_failures;
 };
 void store_counters(struct store *store, struct store_counters *out);
+/* Appends them in the Prometheus text format. */
+void store_print(struct store *store, struct buf *out);

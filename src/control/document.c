@@ -123,14 +123,42 @@ static bool action_faulty(const json_t *action)
     return json_is_false(json_object_get(json_object_get(action, "last"), "ok"));
 }
 
+static int by_time(const void *a, const void *b)
+{
+    const char *x = json_string_value(json_object_get(*(json_t *const *)a, "at"));
+    const char *y = json_string_value(json_object_get(*(json_t *const *)b, "at"));
+    return strcmp(x ? x : "", y ? y : "");
+}
+
+/* The role's decisions and the others', oldest first. */
+static json_t *decisions(const struct control *control)
+{
+    json_t *all = empty_if_null(control->view.role ? role_why(control->view.role) : NULL);
+    json_t *more = control->view.decisions ? control->view.decisions(control->view.arg) : NULL;
+    if (!more || !json_array_size(more)) {
+        json_decref(more);
+        return all;
+    }
+    json_array_extend(all, more);
+    json_decref(more);
+    size_t count = json_array_size(all);
+    json_t **entries = xcalloc(count, sizeof(*entries)), *sorted = json_array();
+    for (size_t i = 0; i < count; i++)
+        entries[i] = json_array_get(all, i);
+    qsort(entries, count, sizeof(*entries), by_time);
+    for (size_t i = 0; i < count; i++)
+        json_array_append(sorted, entries[i]);
+    free(entries);
+    json_decref(all);
+    return sorted;
+}
+
 json_t *document_why(const struct control *control)
 {
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "node", control->view.config->node, "role",
-                     role_or_null(control), "history",
-                     empty_if_null(control->view.role ? role_why(control->view.role) : NULL), "not_ready",
-                     not_ready(control), "view", view_or_null(control), "zones",
-                     faulty(document_zones(control), zone_faulty), "actions",
-                     faulty(document_actions(control), action_faulty));
+                     role_or_null(control), "history", decisions(control), "not_ready", not_ready(control),
+                     "view", view_or_null(control), "zones", faulty(document_zones(control), zone_faulty),
+                     "actions", faulty(document_actions(control), action_faulty));
 }
 
 /* ---- services: on the builder ---- */

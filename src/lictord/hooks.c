@@ -140,11 +140,19 @@ static json_t *control_zones(void *arg)
     return zones;
 }
 
+static json_t *control_decisions(void *arg)
+{
+    const struct daemon *daemon = arg;
+    return daemon->store ? store_why(daemon->store) : NULL;
+}
+
 static void control_transfer_metrics(void *arg, struct buf *out)
 {
     struct daemon *daemon = arg;
     transfers_print(daemon->transfers, out);
     notify_print(daemon->notify, out);
+    if (daemon->store)
+        store_print(daemon->store, out);
 }
 
 static json_t *control_not_ready(void *arg)
@@ -172,6 +180,7 @@ void daemon_control_hooks(struct daemon *daemon, struct control_view *view)
     view->worst_lateness = control_lateness;
     view->zones = control_zones;
     view->transfer_metrics = control_transfer_metrics;
+    view->decisions = control_decisions;
     view->not_ready = control_not_ready;
     view->reload = daemon_reload;
     view->arg = daemon;

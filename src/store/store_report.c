@@ -168,3 +168,28 @@ json_t *store_why(struct store *store)
     pthread_mutex_unlock(&store->lock);
     return list;
 }
+
+void store_print(struct store *store, struct buf *out)
+{
+    struct store_counters c;
+    store_counters(store, &c);
+    const struct {
+        const char *name, *help, *type;
+        uint64_t value;
+    } rows[] = {
+        {"commits_total", "Commits of zones that Consul took.", "counter", c.commits},
+        {"changes_total", "Changes that were asked for and are in those commits.", "counter", c.changes},
+        {"conflicts_total", "Commits that Consul refused since its state was another one.", "counter",
+         c.conflicts},
+        {"unknown_total", "Commits whose fate could not be found out.", "counter", c.unknown},
+        {"rewinds_total", "Times that a zone in Consul's KV was found to have gone back.", "counter",
+         c.rewinds},
+        {"recovered_total", "Lost commits that were put back.", "counter", c.recovered},
+        {"entries_read_total", "Commits that were read from Consul's KV.", "counter", c.entries_read},
+        {"bases_read_total", "Zones that were read whole from Consul's KV.", "counter", c.bases_read},
+        {"mirrors_unsaved", "Zones whose mirror on disk could not be written.", "gauge", c.mirror_failures},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        buf_printf(out, "# HELP lictor_store_%s %s\n# TYPE lictor_store_%s %s\nlictor_store_%s %" PRIu64 "\n",
+                   rows[i].name, rows[i].help, rows[i].name, rows[i].type, rows[i].name, rows[i].value);
+}

@@ -129,6 +129,7 @@ def test_a_snapshot_restore_loses_nothing(stored, consul):
         until(lambda: zone_of(daemon)["state"] == "current")
     one = next(d for d in (primary, standby) if d.is_primary())
     one.wait_logged(r"rewind: mended with serial 2026010108")
+    assert "rewind: mended" in one.command("why", check=True).stdout
 
     def recovered():
         try:

@@ -15,6 +15,7 @@
 #include "lictor/xalloc.h"
 #include "lictor/zonefile.h"
 #include "store/core.h"
+#include "store/merge.h"
 
 #include <cmocka.h>
 
@@ -172,6 +173,60 @@ static void test_keys_and_serials(void **state)
 }
 
 static bool noisy;
+
+/* --- merging --------------------------------------------------------------------------------------- */
+
+#define R(name, octet) name ".example.com. 5 IN A 192.0.2." octet "\n"
+
+static void test_imports(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *last, *file, *current;
+        enum store_import_mode mode;
+        const char *result, *error; /* of which RRs are there, by name; or why not */
+    } table[] = {
+        /* what came by UPDATE survives, what the file removes goes */
+        {R("a", "1") R("b", "2"), R("a", "1") R("c", "3"), R("a", "1") R("b", "2") R("u", "9"),
+         STORE_IMPORT_MERGE, R("a", "1") R("c", "3") R("u", "9"), NULL},
+        /* both changed it to the same */
+        {R("a", "1"), R("a", "2"), R("a", "2"), STORE_IMPORT_MERGE, R("a", "2"), NULL},
+        /* changed differently */
+        {R("a", "1"), R("a", "2"), R("a", "3"), STORE_IMPORT_MERGE, NULL, "a.example.com. A"},
+        {R("a", "1"), R("a", "2"), R("a", "3"), STORE_IMPORT_OURS, R("a", "3"), NULL},
+        {R("a", "1"), R("a", "2"), R("a", "3") R("u", "9"), STORE_IMPORT_REPLACE, R("a", "2"), NULL},
+        /* removed by UPDATE, changed in the file; and the other way round */
+        {R("a", "1"), R("a", "2"), "", STORE_IMPORT_MERGE, NULL, "a.example.com. A"},
+        {R("a", "1"), "", R("a", "3"), STORE_IMPORT_MERGE, NULL, "a.example.com. A"},
+        /* untouched in the file, changed by UPDATE */
+        {R("a", "1"), R("a", "1"), R("a", "3"), STORE_IMPORT_MERGE, R("a", "3"), NULL},
+        /* removed by both */
+        {R("a", "1"), "", "", STORE_IMPORT_MERGE, "", NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char text[4][512];
+        const char *lines[] = {table[i].last, table[i].file, table[i].current, table[i].result};
+        struct zone *zones[4];
+        for (unsigned k = 0; k < 4; k++) { /* the result has the file's SOA */
+            snprintf(text[k], sizeof text[k], "%s" NS "%s", k == 1 || k == 3 ? SOA(20) : SOA(10),
+                     lines[k] ? lines[k] : "");
+            zones[k] = zone_of(text[k]);
+        }
+        struct err err = {""};
+        struct zone_edit *edit = zone_edit_begin(zones[2]);
+        int result = merge_file(edit, zones[2], zones[0], zones[1], table[i].mode, &err);
+        struct zone *got = zone_edit_commit(edit);
+        assert_int_equal(result, table[i].error ? -1 : 0);
+        if (table[i].error)
+            assert_non_null(strstr(err.text, table[i].error));
+        else
+            assert_true(zone_hash_equal(zone_hash(got), zone_hash(zones[3])));
+        zone_unref(got);
+        for (unsigned k = 0; k < 4; k++)
+            zone_unref(zones[k]);
+    }
+    zone_reap();
+}
 
 /* --- a model of KV ------------------------------------------------------------------------------------ */
 
@@ -863,6 +918,7 @@ int main(void)
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_entries),
         cmocka_unit_test(test_keys_and_serials),
+        cmocka_unit_test(test_imports),
         cmocka_unit_test(test_worlds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
