@@ -165,7 +165,7 @@ static bool follow_dname(struct chain *chain, const struct zone_found *found, en
         reply->truncated = true;
         return false;
     }
-    return chain->query->type != DNS_CNAME && chain->query->type != DNS_ANY && follow(chain, at);
+    return chain->query->type != DNS_CNAME && follow(chain, at);
 }
 
 /* --- positive answers ------------------------------------------------------------------------------- */

@@ -54,8 +54,7 @@ void more_text(struct reply *reply, struct rng *rng, const struct zone_owner *ow
 }
 
 /* What answers for a name in this zone, or NULL. glue: also what lies below a cut. */
-static const struct zone_owner *find_target(const struct reply *reply, const struct zone *zone,
-                                            const uint8_t *name, bool glue)
+static const struct zone_owner *find_target(const struct zone *zone, const uint8_t *name, bool glue)
 {
     uint8_t lower[NAME_MAX_WIRE];
     struct zone_found found;
@@ -65,8 +64,7 @@ static const struct zone_owner *find_target(const struct reply *reply, const str
     zone_search(zone, lower, len, &found);
     if (found.cut && !glue)
         return NULL;
-    /* What a wildcard answers would need a proof here. */
-    return found.exact || reply->signatures ? found.exact : found.wildcard;
+    return found.exact ? found.exact : found.wildcard;
 }
 
 typedef void add_fn(struct reply *reply, struct rng *rng, const struct zone_owner *owner, size_t name_at);
@@ -84,7 +82,7 @@ static void each_target(struct reply *reply, struct rng *rng, const struct zone 
         for (unsigned i = 0; i < count && !again; i++)
             again = name_equal(reply->out + known[i], target);
         /* The apex may be served by names below a cut; their glue is all there is. */
-        const struct zone_owner *owner = again ? NULL : find_target(reply, zone, target, type == DNS_NS);
+        const struct zone_owner *owner = again ? NULL : find_target(zone, target, type == DNS_NS);
         if (!owner)
             continue;
         if (count < TARGETS_MAX)
@@ -119,7 +117,7 @@ static void add_glue(struct reply *reply, struct rng *rng, const struct zone *zo
         const uint8_t *name = reply->out + from + 12;
         if (name_is_under(name, cut) != in_domain)
             continue;
-        const struct zone_owner *owner = find_target(reply, zone, name, true);
+        const struct zone_owner *owner = find_target(zone, name, true);
         if (owner && add_target(reply, rng, owner, from + 12) == NO_ROOM && in_domain)
             reply->truncated = true;
     }

@@ -15,28 +15,28 @@ PATIENCE = 3.0      # seconds without any answer
 TRIES = 4
 
 
-def wire_of(question, id, payload=None, klass=1, version=0):
-    """A query without RD; payload None: without EDNS."""
+def wire_of(question, id, payload=None, klass=1, version=0, flags=0, header=0):
+    """A query without RD unless header has it (0x100); payload None: without EDNS. flags: of EDNS, 0x8000 is DO."""
     name = dns.name.from_text(question.name).to_wire()
-    text = struct.pack("!HHHHHH", id, 0, 1, 0, 0, 0 if payload is None else 1) + name + \
+    text = struct.pack("!HHHHHH", id, header, 1, 0, 0, 0 if payload is None else 1) + name + \
         struct.pack("!HH", dns.rdatatype.from_text(question.type), klass)
     if payload is not None:
-        text += b"\0" + struct.pack("!HHBBHH", 41, payload, 0, version, 0, 0)
+        text += b"\0" + struct.pack("!HHBBHH", 41, payload, 0, version, flags, 0)
     return text
 
 
-def over_udp(server, questions, payload):
+def over_udp(server, questions, payload, flags=0, header=0):
     """The replies' octets, in the order of the questions."""
     replies = [None] * len(questions)
     todo = list(range(len(questions)))
     for _ in range(TRIES):
-        todo = _round(server, questions, payload, todo, replies)
+        todo = _round(server, questions, payload, flags, header, todo, replies)
         if not todo:
             return replies
     raise OSError(f"no reply from {server} to {len(todo)} questions, the first: {questions[todo[0]]}")
 
 
-def _round(server, questions, payload, todo, replies):
+def _round(server, questions, payload, flags, header, todo, replies):
     sockets = []
     for number in range(SOCKETS):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -50,7 +50,7 @@ def _round(server, questions, payload, todo, replies):
             while waiting and len(pending) < IN_FLIGHT:
                 index = waiting.pop()
                 pending[index & 0xffff] = index
-                sock.send(wire_of(questions[index], index & 0xffff, payload))
+                sock.send(wire_of(questions[index], index & 0xffff, payload, flags=flags, header=header))
         readable, _, _ = select.select([sock for sock, _, pending in sockets if pending], [], [], 0.2)
         for sock, _, pending in sockets:
             while sock in readable:

@@ -50,6 +50,38 @@ remote-control:
     return Resolver("unbound", ["/usr/sbin/unbound", "-d", "-p", "-c", directory / "unbound.conf"], directory, port)
 
 
+def validator(tmp_path, port, zone, anchor):
+    """Unbound that asks 127.0.0.1@port about a signed zone, and believes only what the anchor (a DS or DNSKEY) vouches for."""
+    directory, own = tmp_path / "validator", free_port()
+    directory.mkdir()
+    (directory / "unbound.conf").write_text(f"""
+server:
+    interface: 127.0.0.1@{own}
+    directory: "{directory}"
+    pidfile: ""
+    chroot: ""
+    username: ""
+    use-syslog: no
+    logfile: ""
+    do-daemonize: no
+    do-not-query-localhost: no
+    auto-trust-anchor-file: ""
+    module-config: "validator iterator"
+    trust-anchor: "{anchor}"
+    local-zone: "test." nodefault
+    val-log-level: 2
+    root-hints: ""
+    num-queries-per-thread: 4096
+    so-rcvbuf: 0
+stub-zone:
+    name: "{zone}"
+    stub-addr: 127.0.0.1@{port}
+remote-control:
+    control-enable: no
+""")
+    return Resolver("unbound", ["/usr/sbin/unbound", "-d", "-p", "-c", directory / "unbound.conf"], directory, own)
+
+
 def bind(tmp_path, zones, port):
     """BIND 9 that resolves, and is the parent of what it delegates. zones: name to text of the zone. Everybody it asks is asked at `port`."""
     directory = tmp_path / "named"
