@@ -175,7 +175,7 @@ size_t catalog_take_zones(struct catalog *catalog, struct zone *out[CATALOG_ZONE
  * stay. Returns how many RRsets; take the zones if any. */
 unsigned catalog_redraw(struct catalog *catalog, struct rng *rng);
 
-/* --- names that are asked for one at a time (asked.h) ---------------------------------------------- */
+/* --- names that are asked for one at a time (ondemand.h) ---------------------------------------------- */
 
 struct catalog_asked {
     enum ask_kind kind;  /* ASK_QUERY: body of /v1/query/X/execute; else of /v1/health/... */

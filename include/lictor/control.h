@@ -3,10 +3,10 @@
 #pragma once
 
 #include "lictor/action.h"
-#include "lictor/asked.h"
 #include "lictor/builder.h"
 #include "lictor/catalog.h"
 #include "lictor/datacenters.h"
+#include "lictor/ondemand.h"
 #include "lictor/role.h"
 #include "lictor/serve.h"
 #include "lictor/watch.h"
@@ -27,8 +27,9 @@ struct control_view {
     struct catalog *catalog;         /* builder thread only: through jobs */
     struct action_engine *actions;
     struct desk *desk;
-    struct asked *asked;
-    struct consul_client *watch_client, *asked_client, *election_client;
+    struct ondemand *ondemand;
+    struct consul_client *watch_client, *ondemand_client, *election_client,
+        *store_client;    /* NULL: not used */
     unsigned connections; /* to Consul, that the clients above may have */
     nstime started;
     /* Of main's loop, since the start: the most CPU time that one turn took, and the latest that a timer

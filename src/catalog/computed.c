@@ -57,7 +57,7 @@ static bool same_label(const uint8_t *a, const uint8_t *b)
     return *a == *b && memcmp(a + 1, b + 1, *a) == 0;
 }
 
-/* --- names that Consul has to be asked for (ask.h, asked.h) ------------------------------------------ */
+/* --- names that Consul has to be asked for (ask.h, ondemand.h) ------------------------------------------ */
 
 /* Which kind a label stands for; -1: none. */
 static int asked_kind(const uint8_t *label)

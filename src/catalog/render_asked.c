@@ -1,5 +1,5 @@
-/* Names that are asked for one at a time (asked.h): the RRsets of what Consul said, in its order where that
- * means something. Nothing of it is kept here. */
+/* Names that are asked for one at a time (ondemand.h): the RRsets of what Consul said, in its order where
+ * that means something. Nothing of it is kept here. */
 #include "names.h"
 #include "rrset.h"
 #include "service.h"

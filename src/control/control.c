@@ -4,7 +4,6 @@
 #include "lictor/log.h"
 #include "lictor/xalloc.h"
 
-
 #include <event2/event.h>
 #include <stdlib.h>
 

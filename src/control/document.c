@@ -89,16 +89,17 @@ json_t *document_status(const struct control *control)
     nstime up = clock_boot() - view->started;
     char started[40];
     json_t *reasons = not_ready(control);
-    return json_pack("{s:s, s:s, s:i, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:{s:I, "
-                     "s:i}, s:{s:f, s:f}}",
+    return json_pack("{s:s, s:s, s:i, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o}, "
+                     "s:{s:I, s:i}, s:{s:f, s:f}}",
                      "node", view->config->node, "version", LICTOR_VERSION, "pid", (int)getpid(), "started",
                      utc(clock_real() - up, started), "uptime_ms", (json_int_t)(up / NS_PER_MS), "ready",
                      json_array_size(reasons) == 0, "not_ready", reasons, "role", role_or_null(control),
                      "view", view_or_null(control), "zones", zones_in_status(control), "actions",
-                     document_actions(control), "consul", "watch", client_json(view->watch_client), "asked",
-                     client_json(view->asked_client), "election", client_json(view->election_client),
-                     "builder", "busy_ms", (json_int_t)(builder_busy_for(view->builder) / NS_PER_MS),
-                     "queued", (int)builder_queued(view->builder), "loop", "longest_turn_ms",
+                     document_actions(control), "consul", "watch", client_json(view->watch_client),
+                     "ondemand", client_json(view->ondemand_client), "election",
+                     client_json(view->election_client), "store", client_json(view->store_client), "builder",
+                     "busy_ms", (json_int_t)(builder_busy_for(view->builder) / NS_PER_MS), "queued",
+                     (int)builder_queued(view->builder), "loop", "longest_turn_ms",
                      (double)view->longest_turn(view->arg) / NS_PER_MS, "worst_lateness_ms",
                      (double)view->worst_lateness(view->arg) / NS_PER_MS);
 }

@@ -13,7 +13,11 @@ struct scrape {
     struct role_failsafe failsafe;
     bool failsafe_on;
     json_t *members, *zones, *actions;
-    struct consul_stats watch, asked, election;
+    struct {
+        const char *name;
+        const struct consul_client *client; /* NULL: not there */
+        struct consul_stats stats;
+    } clients[4];
     struct buf *out;
 };
 
@@ -333,39 +337,37 @@ static void sample_view_rejected_total(struct scrape *s)
 
 /* ---- Consul ---- */
 
-static void put_clients(struct scrape *s, double watch, double asked, double election)
-{
-    if (s->view->watch_client)
-        put1(s, "client", "watch", watch);
-    if (s->view->asked_client)
-        put1(s, "client", "asked", asked);
-    if (s->view->election_client)
-        put1(s, "client", "election", election);
-}
+/* A sample for each client. */
+#define PUT_CLIENTS(s, field) \
+    do { \
+        for (size_t i_ = 0; i_ < sizeof((s)->clients) / sizeof(*(s)->clients); i_++) \
+            if ((s)->clients[i_].client) \
+                put1(s, "client", (s)->clients[i_].name, (double)(s)->clients[i_].stats.field); \
+    } while (0)
 
 static void sample_consul_requests_total(struct scrape *s)
 {
-    put_clients(s, (double)s->watch.requests, (double)s->asked.requests, (double)s->election.requests);
+    PUT_CLIENTS(s, requests);
 }
 
 static void sample_consul_errors_total(struct scrape *s)
 {
-    put_clients(s, (double)s->watch.errors, (double)s->asked.errors, (double)s->election.errors);
+    PUT_CLIENTS(s, errors);
 }
 
 static void sample_consul_received_bytes_total(struct scrape *s)
 {
-    put_clients(s, (double)s->watch.bytes_in, (double)s->asked.bytes_in, (double)s->election.bytes_in);
+    PUT_CLIENTS(s, bytes_in);
 }
 
 static void sample_consul_requests_in_flight(struct scrape *s)
 {
-    put_clients(s, s->watch.in_flight, s->asked.in_flight, s->election.in_flight);
+    PUT_CLIENTS(s, in_flight);
 }
 
 static void sample_consul_connections(struct scrape *s)
 {
-    put_clients(s, s->watch.connections, s->asked.connections, s->election.connections);
+    PUT_CLIENTS(s, connections);
 }
 
 /* ---- names that are asked for ---- */
@@ -395,10 +397,10 @@ static void sample_asks_in_flight(struct scrape *s)
 
 static void sample_asked_reads_total(struct scrape *s)
 {
-    struct asked_stats stats;
-    if (!s->view->asked)
+    struct ondemand_stats stats;
+    if (!s->view->ondemand)
         return;
-    asked_stats(s->view->asked, &stats);
+    ondemand_stats(s->view->ondemand, &stats);
     put1(s, "result", "first", (double)(stats.reads - stats.refreshes));
     put1(s, "result", "refresh", (double)stats.refreshes);
     put1(s, "result", "failed", (double)stats.failures);
@@ -406,10 +408,10 @@ static void sample_asked_reads_total(struct scrape *s)
 
 static void sample_asked_names(struct scrape *s)
 {
-    struct asked_stats stats;
-    if (!s->view->asked)
+    struct ondemand_stats stats;
+    if (!s->view->ondemand)
         return;
-    asked_stats(s->view->asked, &stats);
+    ondemand_stats(s->view->ondemand, &stats);
     put(s, stats.names);
 }
 
@@ -486,19 +488,22 @@ static const struct {
 
 void metrics_print(const struct control *control, struct buf *out)
 {
-    struct scrape scrape = {.control = control, .view = &control->view, .out = out};
+    struct scrape scrape = {.control = control,
+                            .view = &control->view,
+                            .out = out,
+                            .clients = {{.name = "watch", .client = control->view.watch_client},
+                                        {.name = "ondemand", .client = control->view.ondemand_client},
+                                        {.name = "election", .client = control->view.election_client},
+                                        {.name = "store", .client = control->view.store_client}}};
     json_t *role = role_status(control->view.role);
     role_counters(control->view.role, &scrape.role);
     scrape.failsafe_on = role_failsafe(control->view.role, &scrape.failsafe);
     scrape.members = json_object_get(role, "members");
     scrape.zones = document_zones(control);
     scrape.actions = document_actions(control);
-    if (control->view.watch_client)
-        consul_client_stats(control->view.watch_client, &scrape.watch);
-    if (control->view.asked_client)
-        consul_client_stats(control->view.asked_client, &scrape.asked);
-    if (control->view.election_client)
-        consul_client_stats(control->view.election_client, &scrape.election);
+    for (size_t i = 0; i < sizeof(scrape.clients) / sizeof(*scrape.clients); i++)
+        if (scrape.clients[i].client)
+            consul_client_stats(scrape.clients[i].client, &scrape.clients[i].stats);
     for (size_t i = 0; i < sizeof(metrics) / sizeof(*metrics); i++) {
         scrape.name = metrics[i].name;
         buf_printf(out, "# HELP lictor_%s %s\n# TYPE lictor_%s %s\n", metrics[i].name, metrics[i].help,

@@ -88,7 +88,7 @@ void daemon_free(struct daemon *daemon)
     daemon_confirm_view(daemon);
     datacenters_free(daemon->datacenters);
     watch_free(daemon->watch);
-    asked_stop(daemon->asked);
+    ondemand_stop(daemon->ondemand);
     server_free(daemon->server); /* its workers hand messages to the role's peer */
     query_log_free(daemon->query_log);
     desk_free(daemon->desk);
@@ -97,7 +97,7 @@ void daemon_free(struct daemon *daemon)
     store_stop(daemon->store);
     consul_client_free(daemon->store_client);
     consul_client_free(daemon->watch_client);
-    consul_client_free(daemon->asked_client);
+    consul_client_free(daemon->ondemand_client);
     consul_client_free(daemon->election_client);
     runner_stop(daemon->runner);   /* a reload that waits for it hands its zones back to the builder */
     builder_free(daemon->builder); /* from here on main is the only thread and stands in for the builder */
@@ -105,7 +105,7 @@ void daemon_free(struct daemon *daemon)
         daemon_save_view(daemon);
     if (daemon->publisher.slot)
         publisher_finish(&daemon->publisher);
-    asked_free(daemon->asked);
+    ondemand_free(daemon->ondemand);
     serials_free(daemon->serials);
     cuts_free(daemon->cuts);
     inspection_free(daemon->inspection);

@@ -10,7 +10,6 @@
 
 #include "lictor/action.h"
 #include "lictor/ask.h"
-#include "lictor/asked.h"
 #include "lictor/builder.h"
 #include "lictor/catalog.h"
 #include "lictor/config.h"
@@ -20,6 +19,7 @@
 #include "lictor/datacenters.h"
 #include "lictor/gate.h"
 #include "lictor/notify.h"
+#include "lictor/ondemand.h"
 #include "lictor/role.h"
 #include "lictor/runner.h"
 #include "lictor/serials.h"
@@ -76,11 +76,11 @@ struct daemon {
     struct serials *serials; /* for them */
     struct cut_version *cut_versions;
     struct overlay_slot overlay;
-    struct asked *asked;
+    struct ondemand *ondemand;
     struct desk *desk; /* for names that need Consul first; NULL without `services` */
     struct query_log *query_log;
     struct server *server;
-    struct consul_client *watch_client, *asked_client, *election_client, *store_client;
+    struct consul_client *watch_client, *ondemand_client, *election_client, *store_client;
     struct watch *watch;
     struct datacenters *datacenters;
     struct role *role;

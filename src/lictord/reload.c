@@ -118,7 +118,8 @@ static void apply(struct reload *reload)
         *job = (struct catalog_job){daemon, daemon->config};
         builder_post(daemon->builder, configure_catalog, free, job);
         desk_forget(daemon->desk);
-        asked_configure(daemon->asked, daemon->config); /* what it reads from now on is rendered after that */
+        ondemand_configure(daemon->ondemand,
+                           daemon->config); /* what it reads from now on is rendered after that */
     }
     /* The first one stays: modules that were started with it read in it what cannot change. Jobs
      * that were queued before may still read a later one: it goes when they are through. */

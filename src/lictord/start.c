@@ -80,7 +80,7 @@ static void watch_signals(struct daemon *daemon)
 
 static int start_clients(struct daemon *daemon, struct err *err)
 {
-    static_assert(WATCH_CONNECTIONS + ASKED_CONNECTIONS + ELECTION_CONNECTIONS + STORE_CONNECTIONS +
+    static_assert(WATCH_CONNECTIONS + ONDEMAND_CONNECTIONS + ELECTION_CONNECTIONS + STORE_CONNECTIONS +
                           DOCTOR_CONNECTIONS <=
                       CONNECTIONS_MAX,
                   "all of them together");
@@ -88,9 +88,9 @@ static int start_clients(struct daemon *daemon, struct err *err)
     if (config->services.enabled) {
         daemon->watch_client =
             consul_client_new(daemon->base, "watch", &config->consul, WATCH_CONNECTIONS, err);
-        daemon->asked_client =
-            consul_client_new(daemon->base, "asked", &config->consul, ASKED_CONNECTIONS, err);
-        if (!daemon->watch_client || !daemon->asked_client)
+        daemon->ondemand_client =
+            consul_client_new(daemon->base, "ondemand", &config->consul, ONDEMAND_CONNECTIONS, err);
+        if (!daemon->watch_client || !daemon->ondemand_client)
             return -1;
     }
     if (config->election.enabled) {
@@ -152,13 +152,13 @@ static void start_watch(struct daemon *daemon)
     builder_every(daemon->builder, NS_PER_S, daemon_redraw_orders, daemon);
     builder_every(daemon->builder, NOTE_INTERVAL, daemon_note_asked, daemon);
     daemon->watch = watch_new(&config);
-    daemon->asked = asked_new(&(struct asked_config){.base = daemon->base,
-                                                     .builder = daemon->builder,
-                                                     .client = daemon->asked_client,
-                                                     .desk = daemon->desk,
-                                                     .catalog = daemon->catalog,
-                                                     .slot = &daemon->overlay,
-                                                     .config = daemon->config});
+    daemon->ondemand = ondemand_new(&(struct ondemand_config){.base = daemon->base,
+                                                              .builder = daemon->builder,
+                                                              .client = daemon->ondemand_client,
+                                                              .desk = daemon->desk,
+                                                              .catalog = daemon->catalog,
+                                                              .slot = &daemon->overlay,
+                                                              .config = daemon->config});
     daemon->datacenters = datacenters_new(&(struct datacenters_config){
         .base = daemon->base,
         .builder = daemon->builder,
@@ -276,11 +276,12 @@ static int start_control(struct daemon *daemon, struct err *err)
         .catalog = daemon->catalog,
         .actions = daemon->actions,
         .desk = daemon->desk,
-        .asked = daemon->asked,
+        .ondemand = daemon->ondemand,
         .watch_client = daemon->watch_client,
-        .asked_client = daemon->asked_client,
+        .ondemand_client = daemon->ondemand_client,
         .election_client = daemon->election_client,
-        .connections = (daemon->watch_client ? WATCH_CONNECTIONS + ASKED_CONNECTIONS : 0) +
+        .store_client = daemon->store_client,
+        .connections = (daemon->watch_client ? WATCH_CONNECTIONS + ONDEMAND_CONNECTIONS : 0) +
                        (daemon->election_client ? ELECTION_CONNECTIONS + STORE_CONNECTIONS : 0),
         .started = daemon->started,
     };

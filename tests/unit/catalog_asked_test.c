@@ -2,7 +2,7 @@
  * rendered. */
 #include "catalog_kit.h"
 
-#include "asked/internal.h"
+#include "ondemand/internal.h"
 
 /* --- names ------------------------------------------------------------------------------------------------
  */

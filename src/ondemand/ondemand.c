@@ -41,22 +41,22 @@ static nstime asked_at(const struct result *result)
 
 static void drop(struct result *result)
 {
-    struct asked *asked = result->asked;
+    struct ondemand *ondemand = result->ondemand;
     if (result->published)
-        read_remove(asked, &result->question);
-    strmap_remove(asked->results, &result->question, ask_question_len(&result->question));
-    TAILQ_REMOVE(&asked->list, result, link);
+        read_remove(ondemand, &result->question);
+    strmap_remove(ondemand->results, &result->question, ask_question_len(&result->question));
+    TAILQ_REMOVE(&ondemand->list, result, link);
     overlay_state_unref(result->state);
     free(result);
 }
 
 /* Makes room for one more. False: all are being read. */
-static bool make_room(struct asked *asked)
+static bool make_room(struct ondemand *ondemand)
 {
-    if (strmap_count(asked->results) < ASKED_NAMES)
+    if (strmap_count(ondemand->results) < ONDEMAND_NAMES)
         return true;
     struct result *result, *idlest = NULL;
-    TAILQ_FOREACH(result, &asked->list, link)
+    TAILQ_FOREACH(result, &ondemand->list, link)
     if (!is_busy(result) && (!idlest || asked_at(result) < asked_at(idlest)))
         idlest = result;
     if (idlest)
@@ -64,36 +64,36 @@ static bool make_room(struct asked *asked)
     return idlest;
 }
 
-static struct result *result_new(struct asked *asked, const struct ask_question *question,
+static struct result *result_new(struct ondemand *ondemand, const struct ask_question *question,
                                  const struct target *target)
 {
     struct result *result = xcalloc(1, sizeof *result);
-    result->asked = asked;
+    result->ondemand = ondemand;
     result->question = *question;
     result->target = *target;
     result->state = overlay_state_new();
-    strmap_put(asked->results, question, ask_question_len(question), result);
-    TAILQ_INSERT_TAIL(&asked->list, result, link);
+    strmap_put(ondemand->results, question, ask_question_len(question), result);
+    TAILQ_INSERT_TAIL(&ondemand->list, result, link);
     return result;
 }
 
 /* ask_handler_fn */
 static void on_asked(void *arg, struct asking *asking)
 {
-    struct asked *asked = arg;
+    struct ondemand *ondemand = arg;
     const struct ask_question *question = ask_question(asking);
-    struct result *result = strmap_get(asked->results, question, ask_question_len(question));
+    struct result *result = strmap_get(ondemand->results, question, ask_question_len(question));
     struct target target;
-    if (!result && !target_parse(question, &asked->config.config->services, &target)) {
+    if (!result && !target_parse(question, &ondemand->config.config->services, &target)) {
         ask_done(asking, ASK_ABSENT, IDLE_MAX);
         return;
     }
-    if (!result && !make_room(asked)) {
+    if (!result && !make_room(ondemand)) {
         ask_done(asking, ASK_FAILED, 0);
         return;
     }
     if (!result)
-        result = result_new(asked, question, &target);
+        result = result_new(ondemand, question, &target);
     result->asking = asking;
     atomic_store_explicit(&result->state->asked_at, clock_boot(), memory_order_relaxed);
     if (!is_busy(result)) {
@@ -112,22 +112,22 @@ static void settle(struct result *result, enum ask_outcome outcome, nstime good_
         ask_done(asking, outcome, good_for);
 }
 
-static void count_read(struct asked *asked, const struct result *result)
+static void count_read(struct ondemand *ondemand, const struct result *result)
 {
-    asked->stats.reads++;
-    asked->stats.refreshes += result->refreshing;
+    ondemand->stats.reads++;
+    ondemand->stats.refreshes += result->refreshing;
 }
 
 void result_published(struct result *result, uint32_t ttl)
 {
     nstime now = clock_boot(), good = ttl * NS_PER_S;
     good = good < GOOD_MIN ? GOOD_MIN : good > GOOD_MAX ? GOOD_MAX : good;
-    count_read(result->asked, result);
+    count_read(result->ondemand, result);
     result->published = true;
     result->good = result->started;
     result->due = now + good;
     struct overlay_state *state = result->state;
-    atomic_store_explicit(&state->dead_from, result->good + result->asked->config.config->consul.stale_for,
+    atomic_store_explicit(&state->dead_from, result->good + result->ondemand->config.config->consul.stale_for,
                           memory_order_relaxed);
     atomic_store_explicit(&state->stale_from, NS_NEVER, memory_order_relaxed);
     atomic_store_explicit(&state->good_until, result->due + GOOD_SLACK, memory_order_relaxed);
@@ -136,17 +136,17 @@ void result_published(struct result *result, uint32_t ttl)
 
 void result_absent(struct result *result, nstime good_for)
 {
-    count_read(result->asked, result);
+    count_read(result->ondemand, result);
     settle(result, ASK_ABSENT, good_for);
     drop(result);
 }
 
-static void complain(struct asked *asked, const struct result *result, const char *text)
+static void complain(struct ondemand *ondemand, const struct result *result, const char *text)
 {
     nstime now = clock_boot();
-    if (asked->failure_logged && now - asked->failure_logged < COMPLAIN_EVERY)
+    if (ondemand->failure_logged && now - ondemand->failure_logged < COMPLAIN_EVERY)
         return;
-    asked->failure_logged = now;
+    ondemand->failure_logged = now;
     char name[NAME_MAX_TEXT];
     log_warn("asked: %s: %s; %s", name_to_text(result->question.name, name), text,
              result->published ? "the last result is served" : "such names are SERVFAIL");
@@ -154,10 +154,10 @@ static void complain(struct asked *asked, const struct result *result, const cha
 
 void result_failed(struct result *result, const char *text)
 {
-    struct asked *asked = result->asked;
-    nstime now = clock_boot(), end = result->good + asked->config.config->consul.stale_for;
-    asked->stats.failures++;
-    complain(asked, result, text);
+    struct ondemand *ondemand = result->ondemand;
+    nstime now = clock_boot(), end = result->good + ondemand->config.config->consul.stale_for;
+    ondemand->stats.failures++;
+    complain(ondemand, result, text);
     if (!result->published || now >= end) {
         settle(result, ASK_FAILED, RETRY);
         drop(result);
@@ -176,17 +176,17 @@ void result_failed(struct result *result, const char *text)
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
-    struct asked *asked = arg;
+    struct ondemand *ondemand = arg;
     struct result *result, *next;
     nstime now = clock_boot();
     int begun = 0;
     (void)fd, (void)what;
-    for (result = TAILQ_FIRST(&asked->list); result; result = next) {
+    for (result = TAILQ_FIRST(&ondemand->list); result; result = next) {
         next = TAILQ_NEXT(result, link);
         if (is_busy(result) || now < result->due)
             continue;
         if (asked_at(result) > result->started) {
-            if (asked->reading < REFRESHES_AT_ONCE && begun++ < REFRESHES_A_TICK) {
+            if (ondemand->reading < REFRESHES_AT_ONCE && begun++ < REFRESHES_A_TICK) {
                 result->refreshing = true;
                 read_begin(result);
             }
@@ -198,40 +198,40 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* --- life ----------------------------------------------------------------------------------------------- */
 
-struct asked *asked_new(const struct asked_config *config)
+struct ondemand *ondemand_new(const struct ondemand_config *config)
 {
-    struct asked *asked = xcalloc(1, sizeof *asked);
-    asked->config = *config;
-    asked->store = overlay_store_new(config->slot);
-    asked->results = strmap_new();
-    TAILQ_INIT(&asked->list);
-    asked->tick = event_new(config->base, -1, EV_PERSIST, on_tick, asked);
-    event_add(asked->tick, &(struct timeval){.tv_usec = TICK / NS_PER_US});
+    struct ondemand *ondemand = xcalloc(1, sizeof *ondemand);
+    ondemand->config = *config;
+    ondemand->store = overlay_store_new(config->slot);
+    ondemand->results = strmap_new();
+    TAILQ_INIT(&ondemand->list);
+    ondemand->tick = event_new(config->base, -1, EV_PERSIST, on_tick, ondemand);
+    event_add(ondemand->tick, &(struct timeval){.tv_usec = TICK / NS_PER_US});
     static const enum ask_kind kinds[] = {ASK_QUERY, ASK_CONNECT, ASK_INGRESS, ASK_VIRTUAL};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        desk_handle(config->desk, kinds[i], on_asked, asked);
-    return asked;
+        desk_handle(config->desk, kinds[i], on_asked, ondemand);
+    return ondemand;
 }
 
-void asked_configure(struct asked *asked, const struct config *config)
+void ondemand_configure(struct ondemand *ondemand, const struct config *config)
 {
     struct result *result;
-    asked->config.config = config;
-    TAILQ_FOREACH(result, &asked->list, link)
+    ondemand->config.config = config;
+    TAILQ_FOREACH(result, &ondemand->list, link)
     {
         result->due = 0;
         result->explained = 0;
     }
 }
 
-void asked_stop(struct asked *asked)
+void ondemand_stop(struct ondemand *ondemand)
 {
     struct result *result;
-    if (!asked)
+    if (!ondemand)
         return;
-    asked->stopped = true;
-    event_free(asked->tick);
-    TAILQ_FOREACH(result, &asked->list, link)
+    ondemand->stopped = true;
+    event_free(ondemand->tick);
+    TAILQ_FOREACH(result, &ondemand->list, link)
     {
         consul_cancel(result->request);
         result->request = NULL;
@@ -239,23 +239,23 @@ void asked_stop(struct asked *asked)
     }
 }
 
-void asked_free(struct asked *asked)
+void ondemand_free(struct ondemand *ondemand)
 {
     struct result *result;
-    if (!asked)
+    if (!ondemand)
         return;
-    while ((result = TAILQ_FIRST(&asked->list))) {
-        TAILQ_REMOVE(&asked->list, result, link);
+    while ((result = TAILQ_FIRST(&ondemand->list))) {
+        TAILQ_REMOVE(&ondemand->list, result, link);
         overlay_state_unref(result->state);
         free(result);
     }
-    strmap_free(asked->results, NULL);
-    overlay_store_free(asked->store);
-    free(asked);
+    strmap_free(ondemand->results, NULL);
+    overlay_store_free(ondemand->store);
+    free(ondemand);
 }
 
-void asked_stats(const struct asked *asked, struct asked_stats *out)
+void ondemand_stats(const struct ondemand *ondemand, struct ondemand_stats *out)
 {
-    *out = asked->stats;
-    out->names = (unsigned)strmap_count(asked->results);
+    *out = ondemand->stats;
+    out->names = (unsigned)strmap_count(ondemand->results);
 }

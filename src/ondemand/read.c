@@ -25,7 +25,7 @@
 /* --- the builder's part --------------------------------------------------------------------------------- */
 
 struct job {
-    struct asked *asked;
+    struct ondemand *ondemand;
     struct result *result; /* main's; NULL: nobody waits for the end */
     struct ask_question question;
     struct catalog_asked what;
@@ -38,10 +38,11 @@ struct job {
     struct target target; /* what.service points into it */
 };
 
-static struct job *job_new(struct asked *asked, struct result *result, const struct ask_question *question)
+static struct job *job_new(struct ondemand *ondemand, struct result *result,
+                           const struct ask_question *question)
 {
     struct job *job = xcalloc(1, sizeof *job);
-    job->asked = asked;
+    job->ondemand = ondemand;
     job->result = result;
     job->question = *question;
     if (result) {
@@ -65,7 +66,7 @@ static void on_built(void *arg)
 {
     struct job *job = arg;
     struct result *result = job->result;
-    if (!job->asked->stopped) {
+    if (!job->ondemand->stopped) {
         result->building = false;
         if (job->found > 0)
             result_published(result, job->ttl);
@@ -79,20 +80,20 @@ static void on_built(void *arg)
 
 static void publish(struct job *job, struct piece *const *pieces, size_t count)
 {
-    overlay_put(job->asked->store, &(struct overlay_spec){.question = job->question,
-                                                          .state = job->state,
-                                                          .pieces = pieces,
-                                                          .count = count,
-                                                          .by_address = job->by_address,
-                                                          .scoped = job->scoped});
-    overlay_publish(job->asked->store);
+    overlay_put(job->ondemand->store, &(struct overlay_spec){.question = job->question,
+                                                             .state = job->state,
+                                                             .pieces = pieces,
+                                                             .count = count,
+                                                             .by_address = job->by_address,
+                                                             .scoped = job->scoped});
+    overlay_publish(job->ondemand->store);
 }
 
 static void build(void *arg)
 {
     struct job *job = arg;
     struct catalog_rrsets rrsets;
-    job->found = catalog_render_asked(job->asked->config.catalog, &job->what, (const char *)job->body.data,
+    job->found = catalog_render_asked(job->ondemand->config.catalog, &job->what, (const char *)job->body.data,
                                       job->body.len, &rrsets, &job->err);
     if (job->found <= 0)
         return;
@@ -113,14 +114,14 @@ static void build_mark(void *arg)
 static void build_removal(void *arg)
 {
     struct job *job = arg;
-    overlay_remove(job->asked->store, &job->question);
-    overlay_publish(job->asked->store);
+    overlay_remove(job->ondemand->store, &job->question);
+    overlay_publish(job->ondemand->store);
     job_free(job);
 }
 
-void read_remove(struct asked *asked, const struct ask_question *question)
+void read_remove(struct ondemand *ondemand, const struct ask_question *question)
 {
-    builder_post(asked->config.builder, build_removal, NULL, job_new(asked, NULL, question));
+    builder_post(ondemand->config.builder, build_removal, NULL, job_new(ondemand, NULL, question));
 }
 
 /* --- what Consul said ----------------------------------------------------------------------------------- */
@@ -142,12 +143,12 @@ static void on_body(void *arg, struct consul_response *response)
 {
     struct result *result = arg;
     result->request = NULL;
-    result->asked->reading--;
+    result->ondemand->reading--;
     if (response->status != 200) {
         end_without_body(result, response);
         return;
     }
-    struct job *job = job_new(result->asked, result, &result->question);
+    struct job *job = job_new(result->ondemand, result, &result->question);
     const struct target *target = &job->target;
     job->what = (struct catalog_asked){.kind = target->kind,
                                        .zone = target->zone,
@@ -158,7 +159,7 @@ static void on_body(void *arg, struct consul_response *response)
     job->scoped = target->kind == ASK_QUERY;
     job->body = *response->body;
     *response->body = (struct buf){0};
-    builder_post(result->asked->config.builder, build, on_built, job);
+    builder_post(result->ondemand->config.builder, build, on_built, job);
 }
 
 static void ask_consul(struct result *result, bool explain, consul_response_fn *callback)
@@ -171,8 +172,8 @@ static void ask_consul(struct result *result, bool explain, consul_response_fn *
                                      .max_body = explain ? EXPLAIN_MAX : BODY_MAX,
                                      .dc = *result->target.datacenter ? result->target.datacenter : NULL,
                                      .forwarded_for = *address ? address : NULL};
-    result->asked->reading++;
-    result->request = consul_send(result->asked->config.client, &options, callback, result);
+    result->ondemand->reading++;
+    result->request = consul_send(result->ondemand->config.client, &options, callback, result);
     free(path);
 }
 
@@ -189,7 +190,7 @@ static void on_explained(void *arg, struct consul_response *response)
 {
     struct result *result = arg;
     result->request = NULL;
-    result->asked->reading--;
+    result->ondemand->reading--;
     /* 403: the token may execute it, but not look inside. The order may matter then, for all that is known.
      */
     if (response->status != 200 && response->status != 403) {
@@ -203,9 +204,9 @@ static void on_explained(void *arg, struct consul_response *response)
     result->explained = result->started;
     json_decref(explained);
     if (result->by_address && !result->question.from.family) {
-        struct job *job = job_new(result->asked, result, &result->question);
+        struct job *job = job_new(result->ondemand, result, &result->question);
         job->by_address = true;
-        builder_post(result->asked->config.builder, build_mark, on_built, job);
+        builder_post(result->ondemand->config.builder, build_mark, on_built, job);
     } else {
         ask_consul(result, false, on_body);
     }

@@ -1,7 +1,7 @@
-/* Between the files of asked/. */
+/* Between the files of ondemand/. */
 #pragma once
 
-#include "lictor/asked.h"
+#include "lictor/ondemand.h"
 #include "lictor/strmap.h"
 
 #include <sys/queue.h>
@@ -24,11 +24,12 @@ char *target_path(const struct target *target, bool explain);
 /* "192.0.2.0" for X-Forwarded-For; empty for a question that does not depend on an address. */
 void target_address(const struct ask_question *question, char out[46]);
 
-/* --- asked.c: the results ------------------------------------------------------------------------------- */
+/* --- ondemand.c: the results -------------------------------------------------------------------------------
+ */
 
 struct result {
     TAILQ_ENTRY(result) link;
-    struct asked *asked;
+    struct ondemand *ondemand;
     struct ask_question question;
     struct target target;
     struct asking *asking;          /* who waits, or NULL */
@@ -45,8 +46,8 @@ struct result {
     struct overlay_state *state;
 };
 
-struct asked {
-    struct asked_config config;
+struct ondemand {
+    struct ondemand_config config;
     struct overlay_store *store; /* builder */
     struct event *tick;
     struct strmap *results; /* question -> struct result */
@@ -54,7 +55,7 @@ struct asked {
     unsigned reading;
     bool stopped;
     nstime failure_logged;
-    struct asked_stats stats;
+    struct ondemand_stats stats;
 };
 
 /* The end of a read: what is known now. text: why not, for the log. */
@@ -67,4 +68,4 @@ void result_failed(struct result *result, const char *text);
 /* Begins a read, which ends with one of the three above. */
 void read_begin(struct result *result);
 /* Takes the result out of the overlay. Nothing calls back; the result may be freed at once. */
-void read_remove(struct asked *asked, const struct ask_question *question);
+void read_remove(struct ondemand *ondemand, const struct ask_question *question);
