@@ -4,6 +4,7 @@
 
 #include "names.h"
 
+#include "lictor/json.h"
 #include "lictor/xalloc.h"
 
 #include <math.h>
@@ -111,10 +112,9 @@ uint32_t coordinates_distance(const struct catalog *catalog, const char *node)
 int catalog_put_coordinates(struct catalog *catalog, const char *origin, const char *body, size_t len,
                             struct err *err)
 {
-    json_error_t fault;
-    json_t *list = json_loadb(body, len, JSON_DECODE_ANY, &fault);
+    json_t *list = json_load_bounded(body, len, "coordinates", err);
     if (!list)
-        return err_set(err, "coordinates: not JSON: line %d: %s", fault.line, fault.text);
+        return -1;
     struct strmap *next = NULL;
     if (json_is_array(list) || json_is_null(list)) {
         char *folded = fold_case(origin);

@@ -5,6 +5,7 @@
 #include "service.h"
 
 #include "lictor/dns.h"
+#include "lictor/json.h"
 #include "lictor/xalloc.h"
 
 #include <stdlib.h>
@@ -83,10 +84,12 @@ static struct datacenter *datacenter_of(struct rendering *r, const json_t *entry
         free(folded);
         return &r->elsewhere;
     }
+    if (!datacenter_fits(r->catalog, folded)) {
+        free(folded);
+        return NULL;
+    }
     free(r->elsewhere.name);
     r->elsewhere = (struct datacenter){.name = folded, .origin = 1};
-    if (!datacenter_fits(r->catalog, folded))
-        return NULL;
     datacenter_place(r->catalog, &r->elsewhere);
     return &r->elsewhere;
 }
@@ -232,10 +235,9 @@ int catalog_render_asked(struct catalog *catalog, const struct catalog_asked *wh
     struct rendering r = {.catalog = catalog, .what = what};
     if (what->zone >= catalog->zone_count)
         return err_set(err, "the datacenter is not known yet");
-    json_error_t fault;
-    json_t *document = json_loadb(body, len, JSON_DECODE_ANY, &fault);
+    json_t *document = json_load_bounded(body, len, "what was asked for", err);
     if (!document)
-        return err_set(err, "not JSON: %s", fault.text);
+        return -1;
     r.service.name = fold_case(what->service);
     int result = render(&r, document, out, err);
     json_decref(document);

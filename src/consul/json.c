@@ -1,4 +1,5 @@
 /* JSON that goes to Consul and comes from it, for small bodies. */
+#include "lictor/json.h"
 #include "lictor/consul.h"
 #include "lictor/xalloc.h"
 
@@ -125,12 +126,8 @@ json_t *consul_service_json(const struct consul_service *service)
 
 json_t *consul_json(const struct buf *body, struct err *err)
 {
-    json_error_t fault;
     /* Booleans and null are whole answers too. jansson itself refuses nesting beyond 2048. */
-    json_t *root = json_loadb(body->len ? (const char *)body->data : "", body->len, JSON_DECODE_ANY, &fault);
-    if (!root)
-        err_set(err, "not JSON: line %d, column %d: %s", fault.line, fault.column, fault.text);
-    return root;
+    return json_load_bounded(body->len ? (const char *)body->data : "", body->len, "answer", err);
 }
 
 /* Consul's indexes fit 63 bits; anything else counts as 0. */

@@ -13,7 +13,7 @@ int name_from_wire(const uint8_t *msg, size_t msg_len, size_t *pos, uint8_t out[
 {
     size_t at = *pos, len = 0;
     size_t barrier = at; /* a pointer must lead before the run of labels it ends: no loop is possible */
-    bool jumped = false;
+    unsigned jumps = 0;
     for (;;) {
         if (at >= msg_len)
             return -1;
@@ -22,7 +22,7 @@ int name_from_wire(const uint8_t *msg, size_t msg_len, size_t *pos, uint8_t out[
             if (len + 1 > NAME_MAX_WIRE)
                 return -1;
             out[len++] = 0;
-            if (!jumped)
+            if (!jumps)
                 *pos = at + 1;
             return (int)len;
         }
@@ -37,11 +37,12 @@ int name_from_wire(const uint8_t *msg, size_t msg_len, size_t *pos, uint8_t out[
         if (c < 192 || at + 2 > msg_len) /* 01 and 10 are not label types in use (RFC 6891 section 5) */
             return -1;
         size_t target = (size_t)(c & 0x3f) << 8 | msg[at + 1];
-        if (target >= barrier)
+        /* Who compresses has a label before each pointer. Pointers to pointers without end would cost a
+         * thousand times what reading the message does. */
+        if (target >= barrier || jumps == NAME_MAX_LABELS)
             return -1;
-        if (!jumped)
+        if (!jumps++)
             *pos = at + 2;
-        jumped = true;
         at = barrier = target;
     }
 }

@@ -98,10 +98,13 @@ static size_t find_last(const uint8_t *msg, size_t len, unsigned before)
     return at;
 }
 
-/* rdata: algorithm, time, fudge, MAC, original ID, error, other (section 4.2). */
+/* rdata: algorithm, time, fudge, MAC, original ID, error, other (section 4.2; the algorithm's name is never
+ * compressed). */
 static bool read_rdata(const uint8_t *msg, size_t at, size_t end, struct tsig *out)
 {
-    if (name_from_wire(msg, end, &at, out->algorithm) < 0 || at + 10 > end)
+    size_t start = at;
+    int len = name_from_wire(msg, end, &at, out->algorithm);
+    if (len < 0 || at != start + (size_t)len || at + 10 > end)
         return false;
     out->time = get48(msg + at);
     out->fudge = get16(msg + at + 6);

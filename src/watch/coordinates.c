@@ -23,6 +23,9 @@ struct coordinates {
 
 static void begin(evutil_socket_t fd, short what, void *arg);
 
+/* Read on main. Consul's own is a hundredth of it. */
+#define SELF_MAX ((size_t)1024 * 1024)
+
 static void again(struct coordinates *coordinates, nstime delay)
 {
     struct timeval after = watch_timeval(delay);
@@ -122,11 +125,13 @@ static void begin(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct coordinates *coordinates = arg;
-    coordinates->request =
-        consul_send(coordinates->watch->config.client,
-                    &(struct consul_options){
-                        .method = "GET", .path = "/v1/agent/self", .timeout = READ_TIMEOUT, .no_dc = true},
-                    self_answered, coordinates);
+    coordinates->request = consul_send(coordinates->watch->config.client,
+                                       &(struct consul_options){.method = "GET",
+                                                                .path = "/v1/agent/self",
+                                                                .timeout = READ_TIMEOUT,
+                                                                .max_body = SELF_MAX,
+                                                                .no_dc = true},
+                                       self_answered, coordinates);
 }
 
 /* --- life ----------------------------------------------------------------------------------------- */

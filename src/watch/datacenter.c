@@ -2,6 +2,7 @@
  * needs `agent read`; without it the list of nodes tells (judge.c). */
 #include "internal.h"
 
+#include "lictor/json.h"
 #include "lictor/log.h"
 #include "lictor/xalloc.h"
 
@@ -44,7 +45,7 @@ struct self_job {
 static void run(void *arg)
 {
     struct self_job *job = arg;
-    json_t *self = json_loadb((const char *)job->body.data, job->body.len, 0, NULL);
+    json_t *self = json_load_bounded(buf_str(&job->body), job->body.len, "/v1/agent/self", NULL);
     const char *name = json_string_value(json_object_get(json_object_get(self, "Config"), "Datacenter"));
     if (name && name[0]) {
         if (catalog_set_datacenter(job->watch->config.catalog, name))

@@ -14,6 +14,8 @@
 #define IDLE_MAX  (3600 * NS_PER_S)
 /* Asked so lately that it does not make room for another. */
 #define BUSY (60 * NS_PER_S)
+/* More names than this are no list of datacenters: the catalog has places for fewer. */
+#define LISTED_MAX (4 * ZONE_ORIGINS_MAX)
 /* Who asks is told by then. */
 #define PATIENCE (5 * NS_PER_S)
 
@@ -404,7 +406,7 @@ static void post_names(struct datacenters *datacenters, const json_t *list)
     const struct config_services *services = &datacenters->config.config->services;
     struct names_job *job = xcalloc(1, sizeof(*job));
     job->datacenters = datacenters;
-    for (size_t i = 0; i < json_array_size(list); i++)
+    for (size_t i = 0; i < json_array_size(list) && job->count < LISTED_MAX; i++)
         if (json_is_string(json_array_get(list, i)))
             job_name(job, json_string_value(json_array_get(list, i)))->listed = true;
     add_configured(job, &services->datacenters);

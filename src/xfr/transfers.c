@@ -47,7 +47,11 @@ static struct answer_result refuse(const struct answer_env *env, struct exchange
     inner.defer = false;
     inner.known = &outcome;
     struct answer_result result = answer(&inner, exchange->msg, exchange->len, out, out_max);
-    if (tsig && result.len && tsig_refuse(out, &result.len, out_max, key, tsig, error, clock_real()))
+    /* Whose address it is, nobody has proved: with the longest of names the answer would be several times as
+     * long as the query. */
+    bool proved = error == TSIG_BADTIME || error == TSIG_BADTRUNC;
+    size_t most = env->tcp || proved || out_max < DNS_UDP_MIN ? out_max : DNS_UDP_MIN;
+    if (tsig && result.len && tsig_refuse(out, &result.len, most, key, tsig, error, clock_real()))
         result.len = 0;
     return result;
 }

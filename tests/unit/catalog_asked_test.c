@@ -202,6 +202,11 @@ static void failover(void **state)
                      1);
     assert_string_equal(srv(0), "80 0a020202.addr.dc2.consul.");
     forget();
+    /* A datacenter that cannot be a label has no names, however many instances there are. */
+    assert_int_equal(render(&f, (struct catalog_asked){.kind = ASK_QUERY},
+                            QUERY("", INSTANCE("n1", "10.0.0.1", "d c", "", "80", "passing") "," INSTANCE(
+                                          "n2", "10.0.0.2", "d c", "", "80", "passing"))),
+                     0);
     stop(&f);
 }
 
@@ -279,6 +284,16 @@ static void virtual_addresses(void **state)
     stop(&f);
 }
 
+static char *tiny_elements(size_t count)
+{
+    char *text = malloc(1 + 3 * count + 1);
+    text[0] = '[';
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + 1 + 3 * i, "{},", 3);
+    memcpy(text + 3 * count, "]", 2);
+    return text;
+}
+
 static void bad_bodies(void **state)
 {
     (void)state;
@@ -308,6 +323,14 @@ static void bad_bodies(void **state)
                                       "[{\"Service\":{\"TaggedAddresses\":{\"consul-virtual\":7}}}]"};
     for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
         assert_int_equal(render(&f, (struct catalog_asked){.kind = ASK_VIRTUAL}, odd[i]), 0);
+    char *tiny = tiny_elements(2000000); /* half a gigabyte, once they are read */
+    struct catalog_asked what = {.kind = ASK_CONNECT, .service = "web"};
+    struct err err;
+    assert_int_equal(catalog_render_asked(f.catalog, &what, tiny, strlen(tiny), &rrsets, &err), -1);
+    assert_non_null(strstr(err.text, "too many values"));
+    assert_int_equal(catalog_put_coordinates(f.catalog, "n1", tiny, strlen(tiny), &err), -1);
+    assert_non_null(strstr(err.text, "too many values"));
+    free(tiny);
     stop(&f);
 }
 

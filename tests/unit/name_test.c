@@ -140,6 +140,21 @@ static void from_wire(void **state)
     assert_int_equal(name_from_wire(msg, sizeof msg, &pos, name), 255);
 }
 
+/* A pointer to a pointer to a pointer: reading a name costs no more than so many steps. */
+static void pointers_without_end(void **state)
+{
+    uint8_t msg[16384] = "\1a", name[NAME_MAX_WIRE];
+    size_t len = 3, last = 0;
+    (void)state;
+    for (unsigned count = 1; len + 2 <= sizeof msg; count++, len += 2) {
+        msg[len] = (uint8_t)(0xc0 | last >> 8);
+        msg[len + 1] = (uint8_t)last;
+        last = len;
+        size_t pos = last;
+        assert_int_equal(name_from_wire(msg, sizeof msg, &pos, name), count <= NAME_MAX_LABELS ? 3 : -1);
+    }
+}
+
 static void order(void **state)
 {
     (void)state;
@@ -200,8 +215,13 @@ static void tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_round_trip), cmocka_unit_test(text_relative), cmocka_unit_test(text_faults),
-        cmocka_unit_test(from_wire),       cmocka_unit_test(order),         cmocka_unit_test(relations),
+        cmocka_unit_test(text_round_trip),
+        cmocka_unit_test(text_relative),
+        cmocka_unit_test(text_faults),
+        cmocka_unit_test(from_wire),
+        cmocka_unit_test(pointers_without_end),
+        cmocka_unit_test(order),
+        cmocka_unit_test(relations),
         cmocka_unit_test(tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -377,6 +377,39 @@ static void who_may(void **unused)
     zone_unref(zone);
 }
 
+/* Who has proved nothing may stand for somebody else, and gets no long answer for a short query. */
+static void refusals_do_not_amplify(void **unused)
+{
+    static uint8_t msg[1024], out[4096];
+    struct sockaddr_storage address = {.ss_family = AF_INET};
+    struct zone *zone = zone_text("t.", ZONE_AUTHORITATIVE, &state, small);
+    struct client client = client_of(zone);
+    struct tsig_key key = the_key();
+    struct tsig_mac mac;
+    (void)unused;
+    for (int i = 0; i < 4; i++) {
+        bool is_long = i % 2, tcp = i / 2;
+        struct answer_env env = {.snapshot = client.snapshot,
+                                 .gate = &gate,
+                                 .rng = &rng,
+                                 .now = clock_boot(),
+                                 .tcp = tcp,
+                                 .udp_max = 1232};
+        size_t len = query_make(msg, is_long ? LONG_NAME : "t.", DNS_A, DNS_IN, 0, false);
+        name_of(is_long ? LONG_NAME : "unknown.", key.name);
+        assert_int_equal(tsig_sign(msg, &len, sizeof msg, &key, NULL, TSIG_WHOLE, clock_real(), &mac), 0);
+        key.secret[0] ^= 1; /* LONG_NAME is a key, and this no right signature */
+        struct answer_result result =
+            special.answer(special.arg, &env, &address, msg, len, out, sizeof out, NULL);
+        assert_int_equal(result.reason, ANSWER_BAD_TSIG);
+        assert_int_equal(result.len > 0, tcp || !is_long);
+        assert_true(tcp || result.len <= DNS_UDP_MIN);
+    }
+    client.records = ldns_rr_list_new();
+    client_free(&client);
+    zone_unref(zone);
+}
+
 /* The stream ends with an error, not in an endless row of empty messages. */
 static void a_record_too_long_for_its_signature(void **unused)
 {
@@ -619,6 +652,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(axfr_is_the_zone),
         cmocka_unit_test(who_may),
+        cmocka_unit_test(refusals_do_not_amplify),
         cmocka_unit_test(a_record_too_long_for_its_signature),
         cmocka_unit_test(no_more_than_so_many),
         cmocka_unit_test(replayed_ixfr_is_the_axfr),

@@ -157,6 +157,23 @@ static void no_octet_can_be_changed(void **state)
     assert_int_equal(tsig_find(msg, len + 1, &tsig), TSIG_MALFORMED);
 }
 
+/* The algorithm's name is never compressed (RFC 8945 section 4.2): else a short query could make us repeat a
+ * long one. */
+static void no_pointer_in_rdata(void **state)
+{
+    static const uint8_t record[] = {0xc0, 12, 0, 250, 0, 255, 0, 0, 0, 0, 0, 18, 0xc0, 12, 0,
+                                     0,    0,  0, 0,   1, 0,   1, 0, 0, 0, 1, 0,  0,    0,  0};
+    uint8_t msg[64] = {0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 'a', 0, 0, 1, 0, 1};
+    struct tsig tsig;
+    (void)state;
+    memcpy(msg + 19, record, sizeof record);
+    assert_int_equal(tsig_find(msg, 19 + sizeof record, &tsig), TSIG_MALFORMED);
+    msg[19 + 11] = 17; /* the root, in full */
+    memmove(msg + 19 + 13, msg + 19 + 14, 16);
+    msg[19 + 12] = 0;
+    assert_int_equal(tsig_find(msg, 19 + sizeof record - 1, &tsig), TSIG_FOUND);
+}
+
 static void errors_by_name(void **state)
 {
     (void)state;
@@ -244,6 +261,7 @@ int main(void)
         cmocka_unit_test(agrees_with_dnspython),
         cmocka_unit_test(names_ignore_case),
         cmocka_unit_test(no_octet_can_be_changed),
+        cmocka_unit_test(no_pointer_in_rdata),
         cmocka_unit_test(errors_by_name),
         cmocka_unit_test(refusals),
         cmocka_unit_test(secrets),
