@@ -3,6 +3,7 @@
 
 #include "lictor/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -90,6 +91,12 @@ const char *dns_type_text(uint16_t type, char out[16]);
 const char *dns_rcode_text(uint16_t rcode, char out[16]);
 /* The type of a name or "TYPEn", case-insensitive; -1 if unknown. */
 int dns_type_parse(const char *text);
+
+/* Serials (RFC 1982 section 3.2): is a later than b? False both ways if they are opposite. */
+static inline bool serial_is_later(uint32_t a, uint32_t b)
+{
+    return a != b && a - b < UINT32_C(0x80000000);
+}
 
 /* Is this well-formed RDATA, uncompressed, of this type? Types without a row in the table are opaque (RFC
  * 3597) and always are. Returns 0, or -1 with err ("A record with 3 octets ..."). */

@@ -1,6 +1,6 @@
-/* Reading JSON that others wrote, on the builder. A body of 64 MiB may hold twenty million empty lists, which
- * jansson would make into several gigabytes: what a document will cost is counted before it is read. Any
- * thread. */
+/* JSON that others wrote, or that has texts of others. A body of 64 MiB may hold twenty million empty lists,
+ * which jansson would make into several gigabytes: what a document will cost is counted before it is read.
+ * Any thread. */
 #pragma once
 
 #include "lictor/err.h"
@@ -19,6 +19,9 @@ json_t *json_load_bounded(const char *body, size_t len, const char *what, struct
  * elements before a fault have been visited. */
 typedef int json_visit(void *arg, size_t number, const json_t *element, struct err *err);
 int json_each(const char *body, size_t len, const char *what, json_visit *visit, void *arg, struct err *err);
+
+/* A string value of any octets: what is no UTF-8 in it becomes '?'. NULL: null. A new reference. */
+json_t *json_clean(const char *text);
 
 /* About how many octets a document takes once it is read. */
 size_t json_cost(const char *body, size_t len);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define NAME_MAX_WIRE   255
 #define NAME_MAX_LABELS 127  /* without the root */
@@ -24,6 +25,12 @@ int name_from_text(const char *text, const uint8_t *origin, uint8_t out[NAME_MAX
 
 /* Writes the presentation form with a trailing dot, escaped. Returns out. */
 const char *name_to_text(const uint8_t *name, char out[NAME_MAX_TEXT]);
+
+/* Is this label of a name in lower case that text? */
+static inline bool label_is(const uint8_t *label, const char *text)
+{
+    return *label == strlen(text) && !memcmp(label + 1, text, *label);
+}
 
 size_t name_len(const uint8_t *name);      /* octets, root label included */
 unsigned name_labels(const uint8_t *name); /* without the root: "." has 0 */

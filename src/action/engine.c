@@ -305,10 +305,10 @@ static json_t *last_json(const struct last_result *last)
 {
     if (!last->event_id)
         return json_null();
-    char at[40];
-    return json_pack("{s:s, s:s, s:I, s:b, s:s}", "event_id", last->event_id, "at", event_time(last->at, at),
-                     "took_ms", (json_int_t)(last->took / NS_PER_MS), "ok", (int)last->ok, "result",
-                     last->text);
+    char at[TIME_TEXT];
+    return json_pack("{s:s, s:s, s:I, s:b, s:s}", "event_id", last->event_id, "at",
+                     time_format_ms(last->at, at), "took_ms", (json_int_t)(last->took / NS_PER_MS), "ok",
+                     (int)last->ok, "result", last->text);
 }
 
 json_t *action_status(const struct action_engine *engine)

@@ -57,20 +57,9 @@ static const char *event_name(const struct action_event *event)
     }
 }
 
-const char *event_time(nstime real, char out[40])
-{
-    time_t seconds = (time_t)(real / NS_PER_S);
-    struct tm parts;
-    char date[24];
-    gmtime_r(&seconds, &parts);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(out, 40, "%s.%03dZ", date, (int)(real % NS_PER_S / NS_PER_MS));
-    return out;
-}
-
 char **event_env(const struct action_event *event, const char *node, const char *action)
 {
-    char **env = xcalloc(12, sizeof(*env)), time_text[40], *plain_node = printable(node);
+    char **env = xcalloc(12, sizeof(*env)), time_text[TIME_TEXT], *plain_node = printable(node);
     size_t count = 0;
     env[count++] = xasprintf("LICTOR_EVENT=%s", event_name(event));
     env[count++] = xasprintf("LICTOR_EVENT_ID=%s", event->id);
@@ -78,7 +67,7 @@ char **event_env(const struct action_event *event, const char *node, const char 
     env[count++] = xasprintf("LICTOR_NODE=%s", plain_node);
     env[count++] = xasprintf("LICTOR_ACTION=%s", action);
     env[count++] = xasprintf("LICTOR_REASON=%s", event->reason);
-    env[count++] = xasprintf("LICTOR_TIME=%s", event_time(event->at, time_text));
+    env[count++] = xasprintf("LICTOR_TIME=%s", time_format_ms(event->at, time_text));
     if (event->service) {
         env[count++] = xasprintf("LICTOR_SERVICE=%s", event->service);
         env[count++] = xasprintf("LICTOR_STATUS=%s", config_status_name(event->status));
@@ -98,13 +87,13 @@ void event_env_free(char **env)
 
 char *event_json(const struct action_event *event, const char *node, const char *action)
 {
-    char time_text[40], *plain_node = printable(node);
+    char time_text[TIME_TEXT], *plain_node = printable(node);
     json_t *document = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:s}", "event",
                                  event_name(event), "event_id", event->id, "epoch", (json_int_t)event->epoch,
                                  "node", plain_node, "action", action, "service", event->service, "status",
                                  event->service ? config_status_name(event->status) : NULL, "previous",
                                  event->has_previous ? config_status_name(event->previous) : NULL, "reason",
-                                 event->reason, "time", event_time(event->at, time_text));
+                                 event->reason, "time", time_format_ms(event->at, time_text));
     char *text = json_dumps(document, JSON_COMPACT);
     json_decref(document);
     free(plain_node);

@@ -22,5 +22,3 @@ void event_env_free(char **env);
 /* {"event","event_id","epoch","node","action","service","status","previous","reason","time"}: the same
  * members for every event, null where they do not apply. free() it. */
 char *event_json(const struct action_event *event, const char *node, const char *action);
-/* RFC 3339, UTC, milliseconds. Returns out. */
-const char *event_time(nstime real, char out[40]);

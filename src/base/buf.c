@@ -3,10 +3,12 @@
 #include "lictor/xalloc.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void buf_free(struct buf *buf)
 {
@@ -67,4 +69,17 @@ char *buf_steal(struct buf *buf)
     char *text = buf_str(buf);
     *buf = (struct buf){0};
     return text;
+}
+
+int buf_read(struct buf *buf, int fd)
+{
+    for (;;) {
+        buf_reserve(buf, 64 * 1024);
+        ssize_t n = read(fd, buf->data + buf->len, buf->cap - buf->len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return (int)n;
+        buf->len += (size_t)n;
+    }
 }

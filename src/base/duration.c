@@ -1,3 +1,4 @@
+/* Times and durations as text. */
 /* Durations as people write them. Apart from the clocks, which the simulations put their own in place of. */
 #include "lictor/clock.h"
 
@@ -5,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const struct {
     const char *text; /* a longer unit before the one it begins with */
@@ -83,5 +85,27 @@ const char *duration_format(nstime duration, char out[32])
     else
         snprintf(out, 32, "%" PRId64 "h%" PRId64 "m", duration / (3600 * NS_PER_S),
                  duration / (60 * NS_PER_S) % 60);
+    return out;
+}
+
+static size_t put_seconds(nstime real, char out[TIME_TEXT])
+{
+    time_t seconds = (time_t)(real / NS_PER_S);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    return strftime(out, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+}
+
+const char *time_format(nstime real, char out[TIME_TEXT])
+{
+    size_t len = put_seconds(real, out);
+    snprintf(out + len, TIME_TEXT - len, "Z");
+    return out;
+}
+
+const char *time_format_ms(nstime real, char out[TIME_TEXT])
+{
+    size_t len = put_seconds(real, out);
+    snprintf(out + len, TIME_TEXT - len, ".%03dZ", (int)(real % NS_PER_S / NS_PER_MS));
     return out;
 }

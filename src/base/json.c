@@ -1,6 +1,10 @@
 #include "lictor/json.h"
 
+#include "lictor/utf8.h"
+#include "lictor/xalloc.h"
+
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What jansson 2.14 allocates on 64 bits, with malloc's own share: an object has eight buckets from the
@@ -135,4 +139,17 @@ int json_each(const char *body, size_t len, const char *what, json_visit *visit,
     }
     skip_space(&scan);
     return scan.at == scan.end ? 0 : err_set(err, "%s: more follows the end of the list", what);
+}
+
+json_t *json_clean(const char *text)
+{
+    if (!text)
+        return json_null();
+    json_t *json = json_string(text);
+    if (json)
+        return json;
+    char *clean = utf8_clean(xstrdup(text));
+    json = json_string(clean);
+    free(clean);
+    return json;
 }

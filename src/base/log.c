@@ -68,13 +68,8 @@ static int write_prefix(char *line, size_t size, enum log_level level)
 {
     if (to_journal)
         return snprintf(line, size, "%s", levels[level].journal);
-    nstime now = clock_real();
-    time_t seconds = (time_t)(now / NS_PER_S);
-    struct tm tm;
-    char when[32];
-    gmtime_r(&seconds, &tm);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
-    return snprintf(line, size, "%s.%03dZ %s %s: ", when, (int)(now % NS_PER_S / NS_PER_MS), program,
+    char when[TIME_TEXT];
+    return snprintf(line, size, "%s %s %s: ", time_format_ms(clock_real(), when), program,
                     levels[level].name);
 }
 

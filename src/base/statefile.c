@@ -110,19 +110,6 @@ char *statefile_path(const char *folder, const char *name, const char *suffix)
     return buf_steal(&path);
 }
 
-static int read_all(int fd, struct buf *out)
-{
-    for (;;) {
-        buf_reserve(out, 64 * 1024);
-        ssize_t n = read(fd, out->data + out->len, out->cap - out->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return (int)n;
-        out->len += (size_t)n;
-    }
-}
-
 /* Checks the header line and the content behind it. Returns the content's offset, or -1. */
 static ssize_t check(const char *path, const char *kind, unsigned version, struct buf *file, struct err *err)
 {
@@ -161,7 +148,7 @@ int statefile_read(const char *path, const char *kind, unsigned version, struct 
         return err_set(err, "%s: not a regular file", path);
     }
     struct buf file = {0};
-    int result = read_all(fd, &file);
+    int result = buf_read(&file, fd);
     if (result)
         err_set(err, "%s: cannot be read: %s", path, strerror(errno));
     close(fd);

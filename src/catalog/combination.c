@@ -14,17 +14,12 @@
 /* Each costs as much as a tag whenever the service changes. */
 #define OF_ONE_SERVICE 32
 
-static bool is_label(const uint8_t *label, const char *word)
-{
-    return label[0] == strlen(word) && memcmp(label + 1, word, label[0]) == 0;
-}
-
 enum combination combination_in(const uint8_t *qname, const uint8_t *service_label)
 {
     unsigned before = 0, behind = 0; /* labels before the first `and`, and behind it */
     bool joined = false;
     for (const uint8_t *at = qname; at < service_label; at += 1 + *at) {
-        if (!joined && is_label(at, "and"))
+        if (!joined && label_is(at, "and"))
             joined = true;
         else if (joined)
             behind++;
@@ -34,7 +29,7 @@ enum combination combination_in(const uint8_t *qname, const uint8_t *service_lab
     /* Each side has a tag, and the right one a service besides. */
     if (joined && behind >= 2)
         return before > 0 ? COMBINATION : COMBINATION_PART;
-    return !joined && before >= 3 && is_label(qname, "not") ? COMBINATION : NO_COMBINATION;
+    return !joined && before >= 3 && label_is(qname, "not") ? COMBINATION : NO_COMBINATION;
 }
 
 /* --- which instances ------------------------------------------------------------------------------ */

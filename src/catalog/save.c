@@ -252,7 +252,7 @@ static void put_remote(struct catalog *catalog, struct saved_view *saved)
 static uint32_t restored_serial(uint32_t saved)
 {
     uint32_t now = (uint32_t)(clock_real() / NS_PER_S);
-    return saved != 0 && (int32_t)(saved - now) > 0 ? saved : now;
+    return saved != 0 && serial_is_later(saved, now) ? saved : now;
 }
 
 int catalog_restore(struct catalog *catalog, const char *data, size_t len, nstime *as_of, struct err *err)

@@ -69,7 +69,7 @@ static void timer_due(evutil_socket_t fd, short what, void *arg)
 
 static void ask_after(struct consul_watch *watch, nstime delay)
 {
-    struct timeval after = timeval_of(delay);
+    struct timeval after = clock_timeval(delay);
     event_add(&watch->timer, &after);
 }
 

@@ -268,7 +268,7 @@ struct consul_request *consul_send(struct consul_client *client, const struct co
     free(path);
 
     evtimer_assign(&request->deadline, client->base, deadline_passed, request);
-    struct timeval timeout = timeval_of(options->timeout);
+    struct timeval timeout = clock_timeval(options->timeout);
     event_add(&request->deadline, &timeout);
     TAILQ_INSERT_TAIL(&client->active, request, link);
     client->stats.requests++;

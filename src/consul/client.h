@@ -63,11 +63,6 @@ struct consul_client {
     unsigned complaining; /* watches whose last answer was a fault of Consul */
 };
 
-static inline struct timeval timeval_of(nstime duration)
-{
-    return (struct timeval){.tv_sec = duration / NS_PER_S, .tv_usec = duration % NS_PER_S / NS_PER_US};
-}
-
 /* loop.c: libcurl's sockets and timer on the event base. */
 void loop_attach(struct consul_client *client);
 void loop_detach(struct consul_client *client);

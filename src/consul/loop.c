@@ -59,7 +59,7 @@ static int set_timer(CURLM *multi, long timeout_ms, void *arg)
     } else {
         /* 0 too goes through the loop: libcurl must not be entered from within itself, and consul_send never
          * calls back. */
-        struct timeval delay = timeval_of(timeout_ms * NS_PER_MS);
+        struct timeval delay = clock_timeval(timeout_ms * NS_PER_MS);
         event_add(&client->timer, &delay);
     }
     return 0;

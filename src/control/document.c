@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ZONES_IN_STATUS 100 /* more are told by number; `zones` has them all */
@@ -66,15 +65,6 @@ static json_t *client_json(const struct consul_client *client)
                      (int)stats.in_flight, "connections", (int)stats.connections);
 }
 
-static const char *utc(nstime real, char out[40])
-{
-    time_t seconds = (time_t)(real / NS_PER_S);
-    struct tm parts;
-    gmtime_r(&seconds, &parts);
-    strftime(out, 40, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    return out;
-}
-
 static json_t *zones_in_status(const struct control *control)
 {
     json_t *zones = document_zones(control);
@@ -87,15 +77,15 @@ json_t *document_status(const struct control *control)
 {
     const struct control_view *view = &control->view;
     nstime up = clock_boot() - view->started;
-    char started[40];
+    char started[TIME_TEXT];
     json_t *reasons = not_ready(control);
     return json_pack("{s:s, s:s, s:i, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o}, "
                      "s:{s:I, s:i}, s:{s:f, s:f}}",
                      "node", view->config->node, "version", LICTOR_VERSION, "pid", (int)getpid(), "started",
-                     utc(clock_real() - up, started), "uptime_ms", (json_int_t)(up / NS_PER_MS), "ready",
-                     json_array_size(reasons) == 0, "not_ready", reasons, "role", role_or_null(control),
-                     "view", view_or_null(control), "zones", zones_in_status(control), "actions",
-                     document_actions(control), "consul", "watch", client_json(view->watch_client),
+                     time_format(clock_real() - up, started), "uptime_ms", (json_int_t)(up / NS_PER_MS),
+                     "ready", json_array_size(reasons) == 0, "not_ready", reasons, "role",
+                     role_or_null(control), "view", view_or_null(control), "zones", zones_in_status(control),
+                     "actions", document_actions(control), "consul", "watch", client_json(view->watch_client),
                      "ondemand", client_json(view->ondemand_client), "election",
                      client_json(view->election_client), "store", client_json(view->store_client), "builder",
                      "busy_ms", (json_int_t)(builder_busy_for(view->builder) / NS_PER_MS), "queued",

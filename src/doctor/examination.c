@@ -242,8 +242,7 @@ struct examination *examination_new(const struct doctor_view *view, const struct
 {
     struct examination *e = xcalloc(1, sizeof(*e));
     struct facts *facts = xcalloc(1, sizeof(*facts));
-    static const struct timeval limit = {.tv_sec = EXAMINATION_TIME / NS_PER_S,
-                                         .tv_usec = EXAMINATION_TIME % NS_PER_S / NS_PER_US};
+    struct timeval limit = clock_timeval(EXAMINATION_TIME);
     *e = (struct examination){.view = *view,
                               .facts = facts,
                               .deadline = clock_boot() + EXAMINATION_TIME,

@@ -1,23 +1,9 @@
 #include "finding.h"
 
+#include "lictor/json.h"
+
 #include <stdarg.h>
 #include <stdio.h>
-
-/* Texts of Consul and of other instances stand in findings: what is not UTF-8 is shown as ASCII. */
-static json_t *text_json(const char *text)
-{
-    if (!text)
-        return json_null();
-    json_t *json = json_string(text);
-    if (json)
-        return json;
-    char ascii[1024];
-    size_t n = 0;
-    for (; text[n] && n < sizeof(ascii) - 1; n++)
-        ascii[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
-    ascii[n] = '\0';
-    return json_string(ascii);
-}
 
 void finding_add(struct findings *findings, enum level level, const char *why, const char *remedy,
                  const char *what, ...)
@@ -31,9 +17,9 @@ void finding_add(struct findings *findings, enum level level, const char *why, c
     json_t *finding = json_object();
     json_object_set_new(finding, "level", json_string(names[level]));
     json_object_set_new(finding, "check", json_string(findings->check));
-    json_object_set_new(finding, "what", text_json(text));
-    json_object_set_new(finding, "why", text_json(why));
-    json_object_set_new(finding, "do", text_json(remedy));
+    json_object_set_new(finding, "what", json_clean(text));
+    json_object_set_new(finding, "why", json_clean(why));
+    json_object_set_new(finding, "do", json_clean(remedy));
     json_array_append_new(findings->list, finding);
     findings->count[level]++;
 }

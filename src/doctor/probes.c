@@ -57,7 +57,7 @@ static void finish(struct probing *probing, int error)
 static void await(struct probing *probing, short what)
 {
     nstime wait = probing->probe->tcp ? probing->probes->try_for * UDP_TRIES : probing->probes->try_for;
-    struct timeval timeout = {.tv_sec = wait / NS_PER_S, .tv_usec = wait % NS_PER_S / NS_PER_US};
+    struct timeval timeout = clock_timeval(wait);
     event_del(probing->ready);
     event_assign(probing->ready, event_get_base(probing->ready), probing->fd, what,
                  event_get_callback(probing->ready), probing);

@@ -100,10 +100,10 @@ void daemon_forget_versions(struct daemon *daemon)
 static void add_versions(const struct daemon *daemon, json_t *zones)
 {
     for (const struct cut_version *v = daemon->cut_versions; v; v = v->next) {
-        char name[NAME_MAX_TEXT], when[32];
+        char name[NAME_MAX_TEXT], when[TIME_TEXT];
         size_t len = strlen(name_to_text(v->apex, name));
         name[len - 1] = 0; /* the dot */
-        hosted_zones_time(v->at, when);
+        time_format(v->at, when);
         json_array_append_new(zones,
                               json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:n}", "zone", name, "file", "",
                                         "serial", (json_int_t)v->serial, "records", (json_int_t)v->records,

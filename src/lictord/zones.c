@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define KIND    "zone"
 #define VERSION 1
@@ -364,13 +363,6 @@ static const char *const source_text[] = {
     [SOURCE_SAVED] = "saved",
 };
 
-void hosted_zones_time(nstime real, char out[32])
-{
-    time_t seconds = (time_t)(real / NS_PER_S);
-    struct tm tm;
-    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
-}
-
 /* What the store says, and of a kv zone its serial and records instead of the file's. */
 static void add_stored(json_t *zone, json_t *stored, bool kv)
 {
@@ -388,10 +380,10 @@ json_t *hosted_zones_status(const struct hosted_zones *zones)
 {
     json_t *list = json_array();
     for (const struct hosted *z = zones->first; z; z = z->next) {
-        char when[32];
+        char when[TIME_TEXT];
         if (!z->configured)
             continue;
-        hosted_zones_time(z->loaded, when);
+        time_format(z->loaded, when);
         char *file = utf8_clean(xstrdup(z->file));
         json_t *stored = zones->store ? store_status(zones->store, z->apex) : NULL;
         json_array_append_new(
@@ -425,7 +417,7 @@ void hosted_zones_each(const struct hosted_zones *zones,
                        void (*visit)(void *arg, const char *apex, const char *line), void *arg)
 {
     for (const struct hosted *z = zones->first; z; z = z->next) {
-        char when[32];
+        char when[TIME_TEXT];
         if (!z->configured) {
             visit(arg, z->text, "");
             continue;
@@ -434,7 +426,7 @@ void hosted_zones_each(const struct hosted_zones *zones,
             tell_stored(zones, z, visit, arg);
             continue;
         }
-        hosted_zones_time(z->loaded, when);
+        time_format(z->loaded, when);
         char *line =
             xasprintf("serial=%u records=%zu source=%s loaded=%s%s%s", z->serial, z->records,
                       source_text[z->source], when, z->error ? " error=" : "", z->error ? z->error : "");

@@ -39,8 +39,6 @@ void hosted_zones_drop(struct hosted_load *load);
 
 /* For control_view.zones. Main. */
 json_t *hosted_zones_status(const struct hosted_zones *zones);
-/* An instant of CLOCK_REALTIME as such documents have it. */
-void hosted_zones_time(nstime real, char out[32]);
 /* Calls visit for each zone: apex in text form without the trailing dot (the root: "."), and one line about
  * it, empty for one that is not configured any more. Main. */
 void hosted_zones_each(const struct hosted_zones *zones,

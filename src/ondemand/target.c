@@ -35,11 +35,6 @@ static bool append(char *text, size_t size, const uint8_t *label)
     return true;
 }
 
-static bool is_label(const uint8_t *label, const char *text)
-{
-    return *label == strlen(text) && memcmp(label + 1, text, *label) == 0;
-}
-
 /* Which of the two apexes, the longer first: one may be below the other. */
 static bool find_zone(const uint8_t *name, const struct config_services *config, size_t *zone,
                       unsigned *labels)
@@ -67,9 +62,9 @@ bool target_parse(const struct ask_question *question, const struct config_servi
     for (const uint8_t *at = question->name; count < all - below; at += 1 + *at)
         labels[count++] = at;
     const char *word = kinds[question->kind].label;
-    if (count >= 2 && is_label(labels[count - 1], word))
+    if (count >= 2 && label_is(labels[count - 1], word))
         count--;
-    else if (count >= 3 && is_label(labels[count - 2], word) &&
+    else if (count >= 3 && label_is(labels[count - 2], word) &&
              append(out->datacenter, sizeof out->datacenter, labels[count - 1]))
         count -= 2;
     else

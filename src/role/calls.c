@@ -116,9 +116,7 @@ void role_after(struct event *timer, nstime delay)
 {
     if (timer == NULL)
         return; /* stopped meanwhile */
-    if (delay < 0)
-        delay = 0;
-    struct timeval after = {(time_t)(delay / NS_PER_S), (suseconds_t)(delay % NS_PER_S / NS_PER_US)};
+    struct timeval after = clock_timeval(delay);
     evtimer_add(timer, &after);
 }
 

@@ -13,28 +13,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define KEY "control/pause"
 
 /* ---- what is in force ---- */
 
-static void utc(int64_t seconds, char out[32])
-{
-    struct tm parts;
-    time_t at = (time_t)seconds;
-    gmtime_r(&at, &parts);
-    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &parts);
-}
-
 const char *pause_text(const struct role *role, char *out, size_t size)
 {
-    char until[32] = "";
+    char until[TIME_TEXT] = "";
     out[0] = '\0';
     if (!role->pausing_active)
         return out;
     if (role->pause.until != 0)
-        utc(role->pause.until, until);
+        time_format(role->pause.until * NS_PER_S, until);
     snprintf(out, size, "elections are paused by %s%s%s%s%s", role->pause.who,
              until[0] != '\0' ? " until " : "", until, role->pause.why[0] != '\0' ? ": " : "",
              role->pause.why);
@@ -43,11 +34,11 @@ const char *pause_text(const struct role *role, char *out, size_t size)
 
 json_t *pause_json(const struct role *role)
 {
-    char at[32], until[32];
+    char at[TIME_TEXT], until[TIME_TEXT];
     if (!role->pausing_active)
         return json_null();
-    utc(role->pause.at, at);
-    utc(role->pause.until, until);
+    time_format(role->pause.at * NS_PER_S, at);
+    time_format(role->pause.until * NS_PER_S, until);
     json_t *pause = json_object();
     json_object_set_new(pause, "who", json_string(role->pause.who));
     json_object_set_new(pause, "why", json_string(role->pause.why));

@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 void report_decision(struct role *role, const char *fmt, ...)
 {
@@ -282,14 +281,9 @@ json_t *role_why(const struct role *role)
     size_t first = role->decision_count > ROLE_DECISIONS ? role->decision_count - ROLE_DECISIONS : 0;
     for (size_t i = first; i < role->decision_count; i++) {
         const struct decision *decision = &role->decisions[i % ROLE_DECISIONS];
-        time_t seconds = (time_t)(decision->at / NS_PER_S);
-        struct tm utc;
-        char day[24], at[40];
-        gmtime_r(&seconds, &utc);
-        strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
-        snprintf(at, sizeof at, "%s.%03dZ", day, (int)(decision->at % NS_PER_S / NS_PER_MS));
+        char at[TIME_TEXT];
         json_t *entry = json_object();
-        json_object_set_new(entry, "at", json_string(at));
+        json_object_set_new(entry, "at", json_string(time_format_ms(decision->at, at)));
         json_object_set_new(entry, "what", json_string(decision->what));
         json_array_append_new(list, entry);
     }

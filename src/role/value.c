@@ -1,5 +1,7 @@
 #include "value.h"
 
+#include "lictor/json.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,18 +78,11 @@ static void dump(json_t *root, struct buf *out)
     json_decref(root);
 }
 
-/* jansson refuses what is not UTF-8. The host's name is the only text that could be it. */
-static json_t *text_json(const char *text)
-{
-    json_t *json = json_string(text);
-    return json != NULL ? json : json_string("?");
-}
-
 static json_t *addresses_json(const char *address)
 {
     json_t *list = json_array();
     if (address[0] != '\0')
-        json_array_append_new(list, text_json(address));
+        json_array_append_new(list, json_clean(address));
     return list;
 }
 
@@ -95,8 +90,8 @@ void lock_value_encode(const struct lock_value *value, struct buf *out)
 {
     const struct election_value *e = &value->election;
     json_t *root = json_object();
-    json_object_set_new(root, "node", text_json(value->node));
-    json_object_set_new(root, "instance", text_json(e->instance));
+    json_object_set_new(root, "node", json_clean(value->node));
+    json_object_set_new(root, "instance", json_clean(e->instance));
     json_object_set_new(root, "addresses", addresses_json(value->address));
     json_object_set_new(root, "epoch", json_integer((json_int_t)e->epoch));
     /* Rounded up: a successor may wait longer than the lease, never shorter. */
@@ -104,13 +99,13 @@ void lock_value_encode(const struct lock_value *value, struct buf *out)
     json_object_set_new(root, "write", json_integer(value->write));
     if (e->marker) {
         json_t *clean = json_object();
-        json_object_set_new(clean, "session", text_json(e->marker_session));
+        json_object_set_new(clean, "session", json_clean(e->marker_session));
         json_object_set_new(clean, "epoch", json_integer((json_int_t)e->marker_epoch));
         json_object_set_new(root, "clean", clean);
     }
     json_t *named = value->named_count > 0 ? json_array() : NULL;
     for (size_t i = 0; i < value->named_count; i++)
-        json_array_append_new(named, text_json(value->named[i]));
+        json_array_append_new(named, json_clean(value->named[i]));
     if (named != NULL)
         json_object_set_new(root, "failsafe", named);
     dump(root, out);
@@ -169,11 +164,11 @@ void lock_value_decode(const void *data, size_t len, struct lock_value *out)
 void member_value_encode(const struct member_value *value, struct buf *out)
 {
     json_t *root = json_object();
-    json_object_set_new(root, "node", text_json(value->node));
-    json_object_set_new(root, "instance", text_json(value->instance));
+    json_object_set_new(root, "node", json_clean(value->node));
+    json_object_set_new(root, "instance", json_clean(value->instance));
     json_object_set_new(root, "addresses", addresses_json(value->address));
     json_object_set_new(root, "ready", json_boolean(value->ready));
-    json_object_set_new(root, "reason", text_json(value->reason));
+    json_object_set_new(root, "reason", json_clean(value->reason));
     json_object_set_new(root, "primary", json_boolean(value->primary));
     json_object_set_new(root, "priority", json_integer(value->priority));
     json_object_set_new(root, "epoch", json_integer((json_int_t)value->epoch));
@@ -211,8 +206,8 @@ bool member_value_decode(const void *data, size_t len, struct member_value *out)
 void pause_value_encode(const struct pause_value *value, struct buf *out)
 {
     json_t *root = json_object();
-    json_object_set_new(root, "who", text_json(value->who));
-    json_object_set_new(root, "why", text_json(value->why));
+    json_object_set_new(root, "who", json_clean(value->who));
+    json_object_set_new(root, "why", json_clean(value->why));
     json_object_set_new(root, "at", json_integer(value->at));
     json_object_set_new(root, "until", json_integer(value->until));
     dump(root, out);
@@ -262,12 +257,12 @@ void request_value_encode(const struct request_value *value, struct buf *out)
 {
     json_t *root = json_object();
     json_object_set_new(root, "ask", json_string(asks[value->ask]));
-    json_object_set_new(root, "of", text_json(value->of));
-    json_object_set_new(root, "to", text_json(value->to));
-    json_object_set_new(root, "from", text_json(value->from));
+    json_object_set_new(root, "of", json_clean(value->of));
+    json_object_set_new(root, "to", json_clean(value->to));
+    json_object_set_new(root, "from", json_clean(value->from));
     json_object_set_new(root, "at", json_integer(value->at));
     if (value->answered)
-        json_object_set_new(root, "answer", text_json(value->error));
+        json_object_set_new(root, "answer", json_clean(value->error));
     dump(root, out);
 }
 

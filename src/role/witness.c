@@ -66,7 +66,7 @@ static void close_one(int *fd, struct event **event)
 
 static void knock_after(struct witness *witness, nstime delay)
 {
-    struct timeval after = {(time_t)(delay / NS_PER_S), (suseconds_t)(delay % NS_PER_S / NS_PER_US)};
+    struct timeval after = clock_timeval(delay);
     evtimer_add(witness->knock, &after);
 }
 

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 bool query_is_negative(const struct query_entry *entry)
 {
@@ -43,11 +42,6 @@ struct asked_service {
     const uint8_t *datacenter; /* NULL: not named */
 };
 
-static bool is_label(const uint8_t *label, const char *text)
-{
-    return *label == strlen(text) && memcmp(label + 1, text, *label) == 0;
-}
-
 static bool read_service(const struct query_entry *entry, struct asked_service *asked)
 {
     size_t all = 0, below = 0;
@@ -57,10 +51,10 @@ static bool read_service(const struct query_entry *entry, struct asked_service *
         asked->labels[all++] = p;
     size_t count = all > below ? all - below : 0;
     asked->datacenter = NULL;
-    if (count > 1 && !is_label(asked->labels[count - 1], "service"))
+    if (count > 1 && !label_is(asked->labels[count - 1], "service"))
         asked->datacenter = asked->labels[--count];
     asked->count = count - 1;
-    return count > 1 && is_label(asked->labels[count - 1], "service");
+    return count > 1 && label_is(asked->labels[count - 1], "service");
 }
 
 static void add_label(uint8_t name[NAME_MAX_WIRE], size_t *len, const uint8_t *label, size_t skip)
@@ -133,21 +127,12 @@ void query_reason(const struct query_entry *entry, ask_fn *ask, void *arg, char 
 
 /* --- the line ---------------------------------------------------------------------------------------- */
 
-static void put_time(nstime at, char out[40])
-{
-    struct tm tm;
-    time_t seconds = (time_t)(at / NS_PER_S);
-    char text[24];
-    gmtime_r(&seconds, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out, 40, "%s.%03dZ", text, (int)(at % NS_PER_S / NS_PER_MS));
-}
-
 size_t query_line(const struct query_entry *entry, const char *why, char out[QUERY_LINE_MAX])
 {
-    char at[40], client[SOCKADDR_TEXT], name[NAME_MAX_TEXT], zone[NAME_MAX_TEXT] = "-", type[16], rcode[16];
+    char at[TIME_TEXT], client[SOCKADDR_TEXT], name[NAME_MAX_TEXT], zone[NAME_MAX_TEXT] = "-", type[16],
+                                                                    rcode[16];
     char ede[16] = "-";
-    put_time(entry->at, at);
+    time_format_ms(entry->at, at);
     name_to_text(entry->name, name);
     if (entry->has_zone)
         name_to_text(entry->zone, zone);

@@ -160,7 +160,7 @@ struct zone *core_apply(const struct core *core, const struct zone *base, const 
 
 void core_continue(const struct zone *before, struct zone *next, struct difference *difference)
 {
-    if (before && store_serial_before(difference_from(difference), difference_to(difference)))
+    if (before && serial_is_later(difference_to(difference), difference_from(difference)))
         zone_set_history(next,
                          history_add(zone_history(before), difference, history_size_for(zone_records(next))));
 }
@@ -185,7 +185,7 @@ void core_log_add(struct core *core, struct store_entry *entry)
  * shown only once the primary has raised the serial above it. */
 void core_publish(struct core *core)
 {
-    if (!core->zone || (core->published && store_serial_before(core->at.serial, core->published_serial)))
+    if (!core->zone || (core->published && serial_is_later(core->published_serial, core->at.serial)))
         return;
     core->published = true;
     core->published_serial = core->at.serial;
@@ -197,7 +197,7 @@ void core_publish(struct core *core)
 void core_save(struct core *core, const struct store_entry *entry, const struct buf *octets)
 {
     /* What may not be shown is not saved either: after a restart it would be. */
-    if (core->published && store_serial_before(core->at.serial, core->published_serial))
+    if (core->published && serial_is_later(core->published_serial, core->at.serial))
         return;
     struct store_position before = {.seq = entry ? entry->prev : 0};
     if (entry)
@@ -228,7 +228,7 @@ static void mind_file_zone(struct core *core)
 {
     bool held = !core->zone;
     if (core->head_exists && !core->head_broken && core->zone)
-        held = store_serial_before(core->at.serial, core->head.at.serial);
+        held = serial_is_later(core->head.at.serial, core->at.serial);
     if (held == atomic_load(&core->state->held))
         return;
     atomic_store(&core->state->held, held);
@@ -275,10 +275,9 @@ enum core_state core_relation(const struct core *core)
     if (core->head_broken)
         return CORE_BROKEN;
     if (!core->kv)
-        return !core->zone ? CORE_EMPTY
-               : core->head_exists && store_serial_before(core->at.serial, core->head.at.serial)
-                   ? CORE_BEHIND
-                   : CORE_CURRENT;
+        return !core->zone                                                                   ? CORE_EMPTY
+               : core->head_exists && serial_is_later(core->head.at.serial, core->at.serial) ? CORE_BEHIND
+                                                                                             : CORE_CURRENT;
     if (!core->head_exists)
         return core->at.seq ? CORE_REWOUND : CORE_EMPTY;
     if (store_position_equal(&core->at, &core->head.at))

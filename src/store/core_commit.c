@@ -389,7 +389,7 @@ static struct store_entry *entry_for(const struct core *core, struct zone *zone,
 
 static uint32_t floor_of(const struct core *core)
 {
-    return core->published && store_serial_before(core->at.serial, core->published_serial)
+    return core->published && serial_is_later(core->published_serial, core->at.serial)
                ? core->published_serial
                : core->at.serial;
 }
@@ -482,7 +482,7 @@ static void judge_file(struct core *core)
         zone_unref(file);
         return;
     }
-    if (core->head.file && !store_serial_before(last, serial)) {
+    if (core->head.file && !serial_is_later(serial, last)) {
         const char *what = serial == last ? "has the serial of the last imported file but other content"
                                           : "is older than the last imported file";
         snprintf(core->file_error, sizeof core->file_error,
@@ -510,7 +510,7 @@ static struct zone *import(struct core *core, const struct submission *submissio
     enum store_import_mode mode = submission->mode;
     if (core->head.file && mode != STORE_IMPORT_REPLACE) {
         uint32_t last = core->head.file_serial, serial = zone_serial(file);
-        if (!store_serial_before(last, serial)) {
+        if (!serial_is_later(serial, last)) {
             err_set(err,
                     "the file's serial %" PRIu32 " is not above %" PRIu32
                     ", that of the last import; raise it",
@@ -604,8 +604,7 @@ void commit_file_reply(struct core *core, const struct kv_reply *reply)
 
 static bool commit_head_only(struct core *core)
 {
-    bool newer =
-        core->zone && (!core->head_exists || store_serial_before(core->head.at.serial, core->at.serial));
+    bool newer = core->zone && (!core->head_exists || serial_is_later(core->at.serial, core->head.at.serial));
     if (!newer)
         return false;
     core->pending = (struct pending){.active = true};

@@ -228,7 +228,7 @@ static struct store_entry *jump_to(const struct core *core, struct zone *zone,
                                    const struct store_position *at)
 {
     const struct store_entry *base = core->reload.base;
-    if (!core->zone || base->at.seq != at->seq || !store_serial_before(core->at.serial, at->serial))
+    if (!core->zone || base->at.seq != at->seq || !serial_is_later(at->serial, core->at.serial))
         return NULL;
     struct store_entry *entry = store_entry_new();
     *entry = *base;

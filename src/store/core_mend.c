@@ -263,7 +263,7 @@ static struct zone *put_back(struct core *core, struct store_entry *commit, uint
         struct err err = {""};
         if (entry->at.seq > *seq)
             *seq = entry->at.seq;
-        if (!*floor || store_serial_before(*floor, entry->at.serial))
+        if (!*floor || serial_is_later(entry->at.serial, *floor))
             *floor = entry->at.serial;
         bool again = i && store_position_equal(&core->found[i - 1]->at, &entry->at);
         if (again)

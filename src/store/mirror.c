@@ -117,15 +117,9 @@ static int read_file(const char *path, struct buf *out)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -1;
-    ssize_t n;
-    do {
-        buf_reserve(out, 64 * 1024);
-        n = read(fd, out->data + out->len, out->cap - out->len);
-        if (n > 0)
-            out->len += (size_t)n;
-    } while (n > 0 || (n < 0 && errno == EINTR));
+    int result = buf_read(out, fd);
     close(fd);
-    return n < 0 ? -1 : 0;
+    return result;
 }
 
 static struct store_entry *load_base(struct mirror *mirror)

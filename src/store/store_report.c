@@ -1,15 +1,14 @@
 /* What people and the election are told of the store. */
 #include "store/store_body.h"
 
+#include "lictor/json.h"
 #include "lictor/log.h"
-#include "lictor/utf8.h"
 #include "lictor/xalloc.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PROGRESS_INTERVAL (10 * NS_PER_S)
 
@@ -109,14 +108,6 @@ void store_counters(struct store *store, struct store_counters *out)
     pthread_mutex_unlock(&store->lock);
 }
 
-static json_t *text_json(const char *text)
-{
-    char *clean = utf8_clean(xstrdup(text));
-    json_t *json = json_string(clean);
-    free(clean);
-    return json;
-}
-
 json_t *store_status(struct store *store, const uint8_t *apex)
 {
     uint8_t lower[NAME_MAX_WIRE];
@@ -144,8 +135,9 @@ json_t *store_status(struct store *store, const uint8_t *apex)
                         shown.has_head && shown.head.file ? json_integer(shown.head.file_serial)
                                                           : json_null());
     if (shown.kv)
-        json_object_set_new(json, "mirror", shown.mirror[0] ? text_json(shown.mirror) : json_string("saved"));
-    json_object_set_new(json, "error", shown.error[0] ? text_json(shown.error) : json_null());
+        json_object_set_new(json, "mirror",
+                            shown.mirror[0] ? json_clean(shown.mirror) : json_string("saved"));
+    json_object_set_new(json, "error", shown.error[0] ? json_clean(shown.error) : json_null());
     return json;
 }
 
@@ -156,13 +148,10 @@ json_t *store_why(struct store *store)
     size_t count = store->decision_count, first = count > STORE_DECISIONS ? count - STORE_DECISIONS : 0;
     for (size_t i = first; i < count; i++) {
         const struct decision *decision = &store->decisions[i % STORE_DECISIONS];
-        time_t seconds = (time_t)(decision->at / NS_PER_S);
-        struct tm tm;
-        char at[32];
-        strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
+        char at[TIME_TEXT];
         json_t *one = json_object();
-        json_object_set_new(one, "at", json_string(at));
-        json_object_set_new(one, "what", text_json(decision->what));
+        json_object_set_new(one, "at", json_string(time_format(decision->at, at)));
+        json_object_set_new(one, "what", json_clean(decision->what));
         json_array_append_new(list, one);
     }
     pthread_mutex_unlock(&store->lock);

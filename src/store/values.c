@@ -1,6 +1,7 @@
 #include "store/values.h"
 
 #include "base/siphash.h"
+#include "lictor/dns.h"
 #include "lictor/wire.h"
 #include "lictor/xalloc.h"
 
@@ -260,15 +261,10 @@ int store_key_numbers(const char *key, bool chunked, uint64_t *seq, unsigned *ch
 
 /* --- serials -------------------------------------------------------------------------------------- */
 
-bool store_serial_before(uint32_t a, uint32_t b)
-{
-    return a != b && b - a < UINT32_C(0x80000000);
-}
-
 uint32_t store_serial_next(uint32_t current, uint32_t wanted, uint32_t floor)
 {
-    uint32_t next = store_serial_before(current, wanted) ? wanted : current + 1;
-    if (!store_serial_before(floor, next))
+    uint32_t next = serial_is_later(wanted, current) ? wanted : current + 1;
+    if (!serial_is_later(next, floor))
         next = floor + 1;
     return next ? next : 1; /* 0 is skipped: many take it for "none" */
 }

@@ -76,7 +76,5 @@ char *store_zone_text(const uint8_t *apex);
  * 0, or -1. */
 int store_key_numbers(const char *key, bool chunked, uint64_t *seq, unsigned *chunk);
 
-/* RFC 1982: is a before b? False if they are equal or opposite. */
-bool store_serial_before(uint32_t a, uint32_t b);
 /* The serial of a new version: `wanted` if that is above current, else the next one; above floor too. */
 uint32_t store_serial_next(uint32_t current, uint32_t wanted, uint32_t floor);

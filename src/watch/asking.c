@@ -46,7 +46,7 @@ static void set_patience(struct watch *watch)
     const struct want *first = TAILQ_FIRST(&watch->asking->wants);
     if (!first)
         return;
-    struct timeval after = watch_timeval(first->until - clock_boot());
+    struct timeval after = clock_timeval(first->until - clock_boot());
     event_add(watch->asking->patience, &after);
 }
 
@@ -169,7 +169,7 @@ static void idle_due(evutil_socket_t fd, short what, void *arg)
         if (!subject->pinned && subject->seen && subject->asked < latest)
             evict(subject);
     }
-    struct timeval after = watch_timeval(IDLE_LOOK);
+    struct timeval after = clock_timeval(IDLE_LOOK);
     event_add(watch->asking->idle, &after);
 }
 
@@ -230,7 +230,7 @@ void asking_start(struct watch *watch)
     TAILQ_INIT(&watch->asking->wants);
     watch->asking->patience = evtimer_new(watch->config.base, patience_over, watch);
     watch->asking->idle = evtimer_new(watch->config.base, idle_due, watch);
-    struct timeval after = watch_timeval(IDLE_LOOK);
+    struct timeval after = clock_timeval(IDLE_LOOK);
     event_add(watch->asking->idle, &after);
 }
 

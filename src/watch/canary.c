@@ -22,7 +22,7 @@ static void answered(void *arg, struct consul_response *response)
     if (response->status != 200) {
         if (!watch->canary_timer)
             watch->canary_timer = evtimer_new(watch->config.base, timer_due, watch);
-        struct timeval after = watch_timeval(consul_backoff(watch->canary_failures++, response->status));
+        struct timeval after = clock_timeval(consul_backoff(watch->canary_failures++, response->status));
         event_add(watch->canary_timer, &after);
         return;
     }

@@ -28,7 +28,7 @@ static void begin(evutil_socket_t fd, short what, void *arg);
 
 static void again(struct coordinates *coordinates, nstime delay)
 {
-    struct timeval after = watch_timeval(delay);
+    struct timeval after = clock_timeval(delay);
     event_add(coordinates->timer, &after);
 }
 

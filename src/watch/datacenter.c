@@ -31,7 +31,7 @@ static void ask_later(struct watch *watch, nstime delay)
 {
     if (!watch->self_timer)
         watch->self_timer = evtimer_new(watch->config.base, timer_due, watch);
-    struct timeval after = watch_timeval(delay);
+    struct timeval after = clock_timeval(delay);
     event_add(watch->self_timer, &after);
 }
 

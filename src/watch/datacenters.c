@@ -51,7 +51,7 @@ struct datacenters {
 
 static void poll_after(struct datacenters *datacenters, nstime delay)
 {
-    struct timeval after = watch_timeval(delay);
+    struct timeval after = clock_timeval(delay);
     event_add(datacenters->poll, &after);
 }
 
@@ -90,7 +90,7 @@ static void wait_for(struct remote *remote, datacenters_told_fn *told, void *arg
     remote->waiters = waiter;
     if (!remote->patience)
         remote->patience = evtimer_new(remote->datacenters->config.base, patience_over, remote);
-    struct timeval after = watch_timeval(PATIENCE);
+    struct timeval after = clock_timeval(PATIENCE);
     if (!evtimer_pending(remote->patience, NULL))
         event_add(remote->patience, &after);
 }

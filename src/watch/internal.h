@@ -189,7 +189,6 @@ struct watch *watch_hold(struct watch *watch);
 void watch_release(struct watch *watch);
 /* Goes live when everything has come in. */
 void watch_check_complete(struct watch *watch);
-struct timeval watch_timeval(nstime delay);
 /* Moves when any of the lists moves. */
 uint64_t watch_sentinel_sum(const struct watch *watch);
 

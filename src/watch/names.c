@@ -162,7 +162,7 @@ static void ask_for_list_later(struct watch *watch, nstime delay)
 {
     if (!watch->list_timer)
         watch->list_timer = evtimer_new(watch->config.base, ask_for_list, watch);
-    struct timeval after = watch_timeval(delay);
+    struct timeval after = clock_timeval(delay);
     event_add(watch->list_timer, &after);
 }
 

@@ -104,7 +104,7 @@ static void retry_later(struct node_read *read, int status)
 {
     if (!read->timer)
         read->timer = evtimer_new(read->watch->config.base, timer_due, read);
-    struct timeval after = watch_timeval(consul_backoff(read->failures++, status));
+    struct timeval after = clock_timeval(consul_backoff(read->failures++, status));
     event_add(read->timer, &after);
 }
 

@@ -65,7 +65,7 @@ static void due(evutil_socket_t fd, short what, void *arg)
 
 static void wait_for(struct rights *rights, nstime delay)
 {
-    struct timeval after = watch_timeval(delay);
+    struct timeval after = clock_timeval(delay);
     event_add(rights->timer, &after);
 }
 

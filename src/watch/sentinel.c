@@ -42,7 +42,7 @@ static void retry_later(struct watch *watch, enum sentinel which)
     watch->list_doubted[which] = true;
     if (!watch->doubt_timer)
         watch->doubt_timer = evtimer_new(watch->config.base, ask_again, watch);
-    struct timeval after = watch_timeval(FAULT_RETRY);
+    struct timeval after = clock_timeval(FAULT_RETRY);
     if (!event_pending(watch->doubt_timer, EV_TIMEOUT, NULL))
         event_add(watch->doubt_timer, &after);
 }

@@ -30,7 +30,7 @@ void subject_read_later(struct subject *subject, nstime delay, enum read_mode mo
         subject->mode = mode;
     if (!subject->timer)
         subject->timer = evtimer_new(subject->watch->config.base, timer_due, subject);
-    struct timeval after = watch_timeval(delay);
+    struct timeval after = clock_timeval(delay);
     event_add(subject->timer, &after);
 }
 
@@ -281,7 +281,7 @@ static void note_failed_read(struct watch *watch)
         return;
     if (!watch->pause)
         watch->pause = evtimer_new(watch->config.base, pause_over, watch);
-    struct timeval after = watch_timeval(consul_backoff(watch->read_failures / READS_MAX, 0));
+    struct timeval after = clock_timeval(consul_backoff(watch->read_failures / READS_MAX, 0));
     event_add(watch->pause, &after);
 }
 

@@ -6,7 +6,7 @@
 
 static void schedule(struct event *timer, nstime delay)
 {
-    struct timeval after = watch_timeval(delay);
+    struct timeval after = clock_timeval(delay);
     event_add(timer, &after);
 }
 

@@ -13,13 +13,6 @@
 
 /* --- life ---------------------------------------------------------------------------------------- */
 
-struct timeval watch_timeval(nstime delay)
-{
-    if (delay < 0)
-        delay = 0;
-    return (struct timeval){.tv_sec = delay / NS_PER_S, .tv_usec = delay % NS_PER_S / NS_PER_US};
-}
-
 uint64_t watch_sentinel_sum(const struct watch *watch)
 {
     uint64_t sum = 0;

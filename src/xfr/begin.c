@@ -67,12 +67,6 @@ static bool permitted(const struct answer_env *env, const struct exchange *excha
     return true;
 }
 
-/* RFC 1982 section 3.2. Where it leaves the order open, b is not newer. */
-static bool is_newer(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) > 0;
-}
-
 static struct source *choose(const struct query *query, struct zone *zone, uint32_t serial,
                              enum transfer_kind *kind)
 {
@@ -80,7 +74,7 @@ static struct source *choose(const struct query *query, struct zone *zone, uint3
     if (query->type == DNS_AXFR)
         return source_whole(zone);
     *kind = TRANSFER_IXFR_CURRENT;
-    if (!is_newer(zone_serial(zone), serial))
+    if (!serial_is_later(zone_serial(zone), serial))
         return source_soa(zone);
     struct source *source = source_differences(zone, serial);
     *kind = source ? TRANSFER_IXFR : TRANSFER_IXFR_WHOLE;

@@ -1,11 +1,8 @@
 #include "block.h"
 
-#include <jansson.h>
+#include "lictor/dns.h"
 
-bool serial_is_later(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) > 0;
-}
+#include <jansson.h>
 
 uint32_t serial_latest(uint32_t a, uint32_t b)
 {

@@ -18,8 +18,6 @@ struct block {
     bool known;
 };
 
-/* RFC 1982 section 3.2. */
-bool serial_is_later(uint32_t a, uint32_t b);
 /* The later of both, in that order. */
 uint32_t serial_latest(uint32_t a, uint32_t b);
 

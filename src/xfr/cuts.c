@@ -125,17 +125,12 @@ void cuts_remove(struct cuts *cuts, const uint8_t *apex)
 
 /* --- all of them ------------------------------------------------------------------------------------ */
 
-static bool is_later(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) > 0;
-}
-
 void cuts_floor(struct cuts *cuts, uint32_t serial, cuts_publish_fn *publish, void *arg)
 {
-    if (is_later(serial, cuts->floor))
+    if (serial_is_later(serial, cuts->floor))
         cuts->floor = serial;
     for (struct series *s = cuts->first; s; s = s->next)
-        if (is_later(cuts->floor, s->shown)) {
+        if (serial_is_later(cuts->floor, s->shown)) {
             s->shown = cuts->floor;
             publish(arg, dressed(s));
         }
@@ -231,7 +226,7 @@ static bool cut(struct series *series, uint32_t serial)
 size_t cuts_cut(struct cuts *cuts, uint32_t serial, cuts_publish_fn *publish, void *arg)
 {
     size_t count = 0;
-    if (is_later(serial, cuts->floor))
+    if (serial_is_later(serial, cuts->floor))
         cuts->floor = serial;
     for (struct series *s = cuts->first; s; s = s->next)
         if (is_pending(s) && cut(s, serial)) {

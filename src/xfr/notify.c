@@ -58,11 +58,8 @@ struct notify {
 
 static void arm(struct notify *notify, nstime at)
 {
-    nstime left = at - clock_boot();
-    if (left < 0)
-        left = 0;
-    struct timeval tv = {.tv_sec = left / NS_PER_S, .tv_usec = left % NS_PER_S / NS_PER_US + 1};
-    event_add(notify->timer, &tv);
+    struct timeval left = clock_timeval(at - clock_boot());
+    event_add(notify->timer, &left);
 }
 
 static nstime retry_after(unsigned tries)

@@ -36,10 +36,8 @@ static void reserve(struct serials *serials);
 
 static void after(struct event *timer, nstime delay)
 {
-    if (delay < 0)
-        delay = 0;
-    event_add(timer,
-              &(struct timeval){.tv_sec = delay / NS_PER_S, .tv_usec = delay % NS_PER_S / NS_PER_US + 1});
+    struct timeval left = clock_timeval(delay);
+    event_add(timer, &left);
 }
 
 /* --- cutting ---------------------------------------------------------------------------------------- */

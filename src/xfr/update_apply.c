@@ -204,12 +204,6 @@ static bool is_single(uint16_t type)
     return type == DNS_CNAME || type == DNS_DNAME || type == DNS_SOA;
 }
 
-/* RFC 1982 */
-static bool is_newer(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) > 0;
-}
-
 static uint32_t soa_serial(const uint8_t *rdata, uint16_t len)
 {
     return get32(rdata + len - 20);
@@ -233,8 +227,8 @@ static int add(struct work *work, const struct update_record *r, struct err *err
     if (turn_to(work, r->owner, r->type, err))
         return -1;
     if (r->type == DNS_SOA &&
-        (work->count == 0 ||
-         !is_newer(soa_serial(r->rdata, r->len), soa_serial(work->items[0].rdata, work->items[0].len))))
+        (work->count == 0 || !serial_is_later(soa_serial(r->rdata, r->len),
+                                              soa_serial(work->items[0].rdata, work->items[0].len))))
         return 0;
     struct item *old = find(work, r);
     if (old && work->ttl == r->ttl && old->len == r->len && !memcmp(old->rdata, r->rdata, r->len))

@@ -1,5 +1,6 @@
 #include "lictor/history.h"
 
+#include "lictor/dns.h"
 #include "lictor/xalloc.h"
 
 #include <assert.h>
@@ -49,7 +50,7 @@ int history_continue(const struct zone *before, struct zone *next)
     if (!zone_soa(before) || !zone_soa(next))
         return 0;
     struct difference *difference = difference_between(before, next);
-    bool empty = difference_empty(difference), rose = (int32_t)(zone_serial(next) - zone_serial(before)) > 0;
+    bool empty = difference_empty(difference), rose = serial_is_later(zone_serial(next), zone_serial(before));
     if (rose)
         zone_set_history(next, history_add(history, difference, history_size_for(zone_records(next))));
     else if (empty && history)

@@ -349,19 +349,6 @@ static int check_file(const struct loader *loader, const char *path, const struc
     return 0;
 }
 
-static int read_all(int fd, struct buf *text)
-{
-    for (;;) {
-        buf_reserve(text, 1 << 16);
-        ssize_t got = read(fd, text->data + text->len, text->cap - text->len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return (int)got;
-        text->len += (size_t)got;
-    }
-}
-
 /* A name that lives as long as the loader. */
 static const char *keep_name(struct loader *loader, const char *name)
 {
@@ -379,7 +366,7 @@ static int read_file(struct loader *loader, const char *path, const struct sourc
         err_set(loader->err, "%s cannot be read: %s; name a readable zone file", path, strerror(errno));
     } else if (!check_file(loader, path, &info, parent)) {
         buf_reserve(&text, (size_t)info.st_size + 1); /* one octet more, to see the end without growing */
-        if (read_all(fd, &text)) {
+        if (buf_read(&text, fd)) {
             err_set(loader->err, "%s cannot be read: %s", path, strerror(errno));
         } else {
             struct source source = {

@@ -17,6 +17,32 @@
 
 #include <cmocka.h>
 
+static void times(void **state)
+{
+    (void)state;
+    char text[TIME_TEXT];
+    assert_string_equal(time_format(INT64_C(1700000000123456789), text), "2023-11-14T22:13:20Z");
+    assert_string_equal(time_format_ms(INT64_C(1700000000123456789), text), "2023-11-14T22:13:20.123Z");
+    assert_string_equal(time_format_ms(0, text), "1970-01-01T00:00:00.000Z");
+
+    static const struct {
+        nstime duration;
+        long seconds, us;
+    } table[] = {{-5, 0, 0},
+                 {0, 0, 0},
+                 {1, 0, 1},
+                 {1000, 0, 1},
+                 {1001, 0, 2},
+                 {NS_PER_S - 1, 1, 0},
+                 {1500 * NS_PER_MS, 1, 500000},
+                 {INT64_C(86400) * NS_PER_S + 1, 86400, 1}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct timeval tv = clock_timeval(table[i].duration);
+        assert_int_equal(tv.tv_sec, table[i].seconds);
+        assert_int_equal(tv.tv_usec, table[i].us);
+    }
+}
+
 static void durations(void **state)
 {
     (void)state;
@@ -177,8 +203,11 @@ static void errors_are_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations),         cmocka_unit_test(errors_are_utf8),
-        cmocka_unit_test(siphash_reference), cmocka_unit_test(strmap_against_model),
+        cmocka_unit_test(times),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(errors_are_utf8),
+        cmocka_unit_test(siphash_reference),
+        cmocka_unit_test(strmap_against_model),
         cmocka_unit_test(statefiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -441,7 +441,7 @@ static void on_publish(void *arg, struct core *core, struct zone *zone)
     (void)core;
     if (zone_check(zone, &err))
         fail_msg("%s: what is published is no zone: %s", instance->name, err.text);
-    if (instance->shown && store_serial_before(zone_serial(zone), instance->serial))
+    if (instance->shown && serial_is_later(instance->serial, zone_serial(zone)))
         fail_msg("%s: serial %u after %u", instance->name, zone_serial(zone), instance->serial);
     instance->shown = true;
     instance->serial = zone_serial(zone);
