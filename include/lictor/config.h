@@ -154,11 +154,22 @@ struct config_query_log {
     char *file;      /* NULL: standard error */
 };
 
+/* `update-policy "KEY" { }`: what a key in `update` may change. */
+struct config_update_policy {
+    char *key;                   /* its name in text form */
+    struct config_strings names; /* patterns, see config_update_name, or "self"; none: every name */
+    uint16_t *types;             /* none: every type */
+    size_t type_count;
+    int line;
+};
+
 struct config_zone {
     uint8_t apex[NAME_MAX_WIRE];
     char *file; /* relative to the configuration file's folder, made absolute */
     bool store_kv;
     struct config_strings transfer, update; /* "key:NAME", "192.0.2.0/24", "192.0.2.1" */
+    struct config_update_policy *update_policies;
+    size_t update_policy_count;
     struct config_notifies notify;
     struct config_record *records;
     size_t record_count;
@@ -221,6 +232,9 @@ const struct config_key *config_key(const struct config *config, const char *nam
  * with err. Any thread. */
 struct tsig_key;
 int config_key_read(const struct config_key *key, struct tsig_key *out, struct err *err);
+/* A pattern of `names` as a name, relative to apex; "@" is the apex. In it a label `*` stands for one or more
+ * labels. Returns 0, or -1 with err. */
+int config_update_name(const char *text, const uint8_t *apex, uint8_t out[NAME_MAX_WIRE], struct err *err);
 /* The TTL of a service (lower-case name) in seconds, by service_ttl's rules. */
 uint32_t config_service_ttl(const struct config_services *services, const char *name);
 /* The same of `TAG.NAME` (lower-case), if a rule with a dot in it speaks of that. */

@@ -153,6 +153,7 @@ static void free_zone(struct config_zone *zone)
     free(zone->file);
     free_strings(&zone->transfer);
     free_strings(&zone->update);
+    update_policies_free(zone);
     notifies_free(&zone->notify);
     for (size_t i = 0; i < zone->record_count; i++)
         free(zone->records[i].name);

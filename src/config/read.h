@@ -42,6 +42,9 @@ bool is_known_key(struct check *check, const char *name);
 
 /* transfer.c: `key:NAME`, a prefix or an address: who may transfer or update. */
 void read_acl(struct check *check, cfg_t *section, const char *key, struct config_strings *out);
+/* update.c: `update` and `update-policy` of a zone whose `store` is known. */
+void read_update(struct check *check, cfg_t *section, struct config_zone *zone);
+void update_policies_free(struct config_zone *zone);
 /* Addresses to tell of changes, with or without a port and a key. */
 void read_notify(struct check *check, cfg_t *section, struct config_notifies *out);
 void notifies_free(struct config_notifies *notifies); /* what is in it */

@@ -8,7 +8,6 @@
 static const struct {
     const char *section, *key, *served, *prefix; /* prefix: only values that begin so */
 } unserved_values[] = {
-    {"zone", "update", NULL, NULL},
     {"action", "when", NULL, "check "},
     {"action", "when", NULL, "event "},
     {"action", "when", NULL, "every "},

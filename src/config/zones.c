@@ -101,7 +101,7 @@ static void read_zone(struct check *check, cfg_t *section)
             "section, or write \"file\"");
     read_zone_file(check, section, &zone);
     read_acl(check, section, "transfer", &zone.transfer);
-    read_acl(check, section, "update", &zone.update);
+    read_update(check, section, &zone);
     read_notify(check, section, &zone.notify);
     read_records(check, section, &zone);
     config->zones = xrealloc(config->zones, (config->zone_count + 1) * sizeof(*config->zones));

@@ -527,7 +527,7 @@ static const struct {
      "3: `transfer` has `key:k`, but no `key` section defines `k`\n"
      "4: `update`: `x` is no prefix; write \"192.0.2.0/24\", \"2001:db8::/32\" or one address, or "
      "\"key:NAME\"\n"
-     "4: this version does not serve `update` yet; remove it\n"
+     "4: `update` needs `store = \"kv\"`\n"
      "6: `notify` has `ns1`; write an address\n"
      "6: `notify` has `10.0.0.0/8`"},
     {"zone \"a\" { file = \"example.com.zone\"\n notify = {\"192.0.2.53 key:k\",\n \"192.0.2.53 k\",\n"
@@ -536,6 +536,20 @@ static const struct {
      "3: `notify` has `192.0.2.53 k`; write an address\n"
      "4: `notify` has `[::1]:0`; write an address\n"
      "6: `notify` has `192.0.2.53:99999`; write an address"},
+    {"election { }\nkey \"a\" { secret-file = \"xfr.key\" }\nzone \"z\" { file = \"example.com.zone\"\n"
+     "update = \"key:a\"\nupdate-policy \"b\" { types = A }\nupdate-policy \"a\" {\n}\n"
+     "update-policy \"A.\" { names = {\"www\",\n \"x..y\", \"out.side.\", \"*.*.*\",\n\"\"}\n"
+     "types = {\"TXT\", \"nope\",\n\"ANY\", \"rrsig\"} } }",
+     "5: `update-policy \"b\"` is of a key that `update` does not have\n"
+     "6: `update-policy \"a\"` limits nothing\n"
+     "8: `update-policy \"A.\"` is already at line 6\n"
+     "9: `names` has `x..y`\n"
+     "9: `names` has `out.side.`: it is outside of the zone\n"
+     "9: `names` has `*.*.*`: at most 2 labels may be `*`\n"
+     "10: `names` has an empty name; write \"@\"\n"
+     "11: `types` has `nope`, which is no type\n"
+     "12: `types` has `ANY`, which UPDATE cannot change\n"
+     "12: `types` has `rrsig`, which UPDATE cannot change"},
     {"services { watch = \"asked\"\n transfer = {\"192.0.2.1\"}\n notify = \"192.0.2.1\" }",
      "2: `transfer` needs `watch = \"all\"`\n3: `notify` needs `watch = \"all\"`"},
 
