@@ -38,6 +38,9 @@ enum answer_reason {
     ANSWER_DEFERRED,    /* not answered here: special (serve.h) does; only where env->defer asks for it */
     ANSWER_BAD_TSIG,    /* NOTAUTH: a signature that is not right (RFC 8945) */
     ANSWER_BUSY,        /* SERVFAIL: as many transfers as may be are under way */
+    ANSWER_MAIN,        /* no reply yet: given to main (inbox.h); not made by answer(), like the next two */
+    ANSWER_UPDATE,      /* main replied to an UPDATE */
+    ANSWER_UPDATE_FULL, /* SERVFAIL: as many UPDATEs as may be wait for main */
     ANSWER_REASONS,
 };
 

@@ -5,6 +5,7 @@
 #include "lictor/answer.h"
 #include "lictor/buf.h"
 #include "lictor/err.h"
+#include "lictor/inbox.h"
 #include "lictor/peer.h"
 #include "lictor/querylog.h"
 #include "lictor/sockets.h"
@@ -52,6 +53,8 @@ struct server_config {
     struct desk *desk; /* for names that need Consul first (ask.h), made for as many workers; outlives the
                           server. NULL: SERVFAIL for them */
     struct peer *peer; /* gets messages between instances; outlives the server. NULL: they are queries */
+    struct inbox
+        *inbox; /* gets UPDATE messages; made for as many workers; outlives the server. NULL: NOTIMP */
     struct server_special special; /* outlives the server; answer NULL: such queries are the engine's */
     struct query_log *query_log;   /* made for as many workers; outlives the server. NULL: none */
     uint16_t udp_max;              /* our own limit for UDP replies, 512 to 4096. 0: 1232 */

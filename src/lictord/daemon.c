@@ -91,6 +91,7 @@ void daemon_free(struct daemon *daemon)
     ondemand_stop(daemon->ondemand);
     server_free(daemon->server); /* its workers hand messages to the role's peer */
     query_log_free(daemon->query_log);
+    updates_stop(daemon->updates);
     desk_free(daemon->desk);
     role_free(daemon->role);
     serials_stop(daemon->serials);
@@ -109,6 +110,8 @@ void daemon_free(struct daemon *daemon)
     serials_free(daemon->serials);
     cuts_free(daemon->cuts);
     inspection_free(daemon->inspection);
+    updates_free(daemon->updates);
+    inbox_free(daemon->inbox);
     store_free(daemon->store);
     hosted_zones_free(daemon->zones);
     catalog_free(daemon->catalog);

@@ -26,6 +26,7 @@
 #include "lictor/serve.h"
 #include "lictor/store.h"
 #include "lictor/transfer.h"
+#include "lictor/update.h"
 #include "lictor/watch.h"
 
 #include <stdbool.h>
@@ -77,7 +78,9 @@ struct daemon {
     struct cut_version *cut_versions;
     struct overlay_slot overlay;
     struct ondemand *ondemand;
-    struct desk *desk; /* for names that need Consul first; NULL without `services` */
+    struct desk *desk;       /* for names that need Consul first; NULL without `services` */
+    struct inbox *inbox;     /* UPDATE, from the workers */
+    struct updates *updates; /* and what becomes of it */
     struct query_log *query_log;
     struct server *server;
     struct consul_client *watch_client, *ondemand_client, *election_client, *store_client;
@@ -148,6 +151,11 @@ void daemon_begin_versions(struct daemon *daemon);
 void daemon_refresh_texts(struct daemon *daemon);
 /* As the configuration says: at start, and after a reload. */
 void daemon_set_query_log(struct daemon *daemon);
+
+/* --- updates.c --------------------------------------------------------------------------------------- */
+
+/* After store and role, before the server. Returns 0, or -1 with err. */
+int daemon_start_updates(struct daemon *daemon, struct err *err);
 
 /* --- view.c: the health view from and to the disk, and what follows a change of it ------------------ */
 

@@ -13,6 +13,7 @@ struct reload {
     char *path;
     struct config *wanted;
     struct transfer_policy *policy; /* of wanted */
+    struct update_policy *updates;  /* likewise */
     struct buf faults;              /* of the file; empty: none */
     struct hosted_load *load;
     void (*done)(void *arg, const char *error);
@@ -39,6 +40,7 @@ static void end(struct reload *reload, const char *error)
         reload->done(reload->done_arg, error);
     config_free(reload->wanted); /* not taken over: NULL if it was */
     transfer_policy_free(reload->policy);
+    update_policy_free(reload->updates);
     struct daemon *daemon = reload->daemon;
     daemon->reloading = NULL;
     buf_free(&reload->faults);
@@ -112,6 +114,8 @@ static void apply(struct reload *reload)
     *keys = (struct policy_job){daemon, reload->policy};
     reload->policy = NULL;
     builder_post(daemon->builder, set_policy, free, keys);
+    updates_set_policy(daemon->updates, reload->updates);
+    reload->updates = NULL;
     daemon_begin_versions(daemon);
     if (daemon->catalog) {
         struct catalog_job *job = xmalloc(sizeof *job);
@@ -168,7 +172,8 @@ static void read_config(void *arg)
     struct reload *reload = arg;
     struct err err;
     reload->wanted = config_load(reload->path, &reload->faults);
-    if (reload->wanted && !(reload->policy = transfer_policy_new(reload->wanted, &err))) {
+    if (reload->wanted && (!(reload->policy = transfer_policy_new(reload->wanted, &err)) ||
+                           !(reload->updates = update_policy_new(reload->wanted, &err)))) {
         buf_printf(&reload->faults, "%s: %s", reload->path, err.text);
         config_free(reload->wanted);
         reload->wanted = NULL;

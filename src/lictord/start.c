@@ -203,6 +203,7 @@ static int start_server(struct daemon *daemon, struct server_listen *listens, st
         .desk = daemon->desk,
         .peer = role_peer(daemon->role),
         .udp_max = daemon->config->services.compat_consul ? UDP_MAX_CONSUL : 0,
+        .inbox = daemon->inbox,
         .special = transfers_special(daemon->transfers),
     };
     daemon->server = server_new(&config, err);
@@ -398,7 +399,8 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
         start_view(daemon);
         builder_start(daemon->builder);
         if (start_transfers(daemon, err) || start_clients(daemon, err) || start_role(daemon, err) ||
-            start_store(daemon) || start_server(daemon, listens, daemon->inspect_from, err))
+            start_store(daemon) || daemon_start_updates(daemon, err) ||
+            start_server(daemon, listens, daemon->inspect_from, err))
             result = -1;
     }
     for (size_t i = 0; i < config->listen_count; i++) {

@@ -1,5 +1,6 @@
 /* TCP connections (RFC 7766): any number of queries in flight, answered as they come; half-closed clients get
  * their answers; nobody holds a place for nothing. */
+#include "handed.h"
 #include "parked.h"
 
 #include "lictor/dns.h"
@@ -44,6 +45,7 @@ void tcp_close(struct worker *worker, struct connection *c, enum server_stat rea
     if (c->source.fd < 0)
         return;
     parked_forget(worker, c);
+    handed_forget(worker, c);
     tcp_end_stream(worker, c, false);
     close(c->source.fd); /* epoll forgets it by itself */
     c->source.fd = -1;

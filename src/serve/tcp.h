@@ -33,6 +33,7 @@ struct connection {
     enum transport transport;
     struct sockaddr_storage client;
     unsigned parked; /* its messages that wait (parked.h) */
+    unsigned handed; /* those that are with main (handed.h) */
     bool inspect;
     bool ended;        /* the client has sent all it wanted to */
     bool gated;        /* out may hold replies that need the right to answer */

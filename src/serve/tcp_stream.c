@@ -1,5 +1,6 @@
 /* What passes over one TCP connection: queries with a length before each (RFC 1035 section 4.2.2), in any
  * portions, and their replies. Functions return false once the connection is closed. */
+#include "handed.h"
 #include "parked.h"
 
 #include "lictor/dns.h"
@@ -17,7 +18,8 @@ static size_t length_at(const uint8_t *at)
 static bool may_take_more(const struct worker *worker, const struct connection *c)
 {
     size_t most = worker->tcp->unsent > TCP_UNSENT_ALL_MAX ? 0 : TCP_UNSENT_MAX;
-    return !c->stream && c->parked < PARKED_A_CONNECTION && tcp_unsent(c) <= most;
+    return !c->stream && c->parked < PARKED_A_CONNECTION && c->handed < INBOX_A_CONNECTION &&
+           tcp_unsent(c) <= most;
 }
 
 /* --- writing -------------------------------------------------------------------------------------- */
@@ -108,7 +110,10 @@ static struct answer_result answer_one(struct worker *worker, struct connection 
                                        const struct answer_env *env, const uint8_t *query, size_t len,
                                        uint8_t *out)
 {
-    struct answer_result result = answer(env, query, len, out, ANSWER_TCP_MAX);
+    struct answer_result result;
+    if (handed_tcp(worker, env, c, query, len, out, &result))
+        return result;
+    result = answer(env, query, len, out, ANSWER_TCP_MAX);
     if (result.reason != ANSWER_DEFERRED)
         return result;
     const struct server_special *special = &worker->config->special;
@@ -279,7 +284,7 @@ static void set_interest(struct worker *worker, struct connection *c)
 static void go_on(struct worker *worker, struct connection *c)
 {
     /* What is left in c->in then will never be a whole query. */
-    if (c->ended && tcp_unsent(c) == 0 && c->parked == 0 && !c->stream)
+    if (c->ended && tcp_unsent(c) == 0 && c->parked == 0 && c->handed == 0 && !c->stream)
         tcp_close(worker, c, SERVER_TCP_CLOSED_CLIENT);
     else
         set_interest(worker, c);

@@ -1,5 +1,6 @@
 /* UDP: whole batches in, answered in place, whole batches out. System calls are what an answer costs, so
  * their number is what matters here: two a batch under load. */
+#include "handed.h"
 #include "parked.h"
 
 #include "lictor/xalloc.h"
@@ -73,6 +74,15 @@ static void pass_on(struct worker *worker, int fd, size_t i)
     struct udp *udp = worker->udp;
     bool taken = peer_take(worker->config->peer, fd, &udp->in[i].msg_hdr, udp->query[i], udp->in[i].msg_len);
     udp->result[i] = (struct answer_result){.reason = taken ? ANSWER_PEER : ANSWER_PEER_FULL};
+}
+
+/* UPDATE is main's, too, but its replies come back to us. */
+static bool hand_over(struct worker *worker, struct answer_env *env, const struct udp_socket *socket,
+                      size_t i)
+{
+    struct udp *udp = worker->udp;
+    return handed_udp(worker, env, &udp->in[i].msg_hdr, socket->source.fd, socket->transport, udp->query[i],
+                      udp->in[i].msg_len, udp->reply[i], REPLY_MAX, &udp->result[i]);
 }
 
 static void answer_one(struct worker *worker, struct answer_env *env, size_t i)
@@ -194,7 +204,7 @@ static size_t batch(struct worker *worker, struct udp_socket *socket)
             turn_around(&udp->in[i].msg_hdr);
         if (worker->config->peer && peer_is_for(udp->query[i], udp->in[i].msg_len))
             pass_on(worker, socket->source.fd, i);
-        else
+        else if (!hand_over(worker, &env, socket, i))
             answer_one(worker, &env, i);
         if (udp->result[i].reason == ANSWER_ASK)
             park(worker, socket, &env, i);

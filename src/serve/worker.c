@@ -1,4 +1,5 @@
 /* A worker's loop, and what UDP and TCP share: the surroundings of a query and its counters. */
+#include "handed.h"
 #include "parked.h"
 
 #include "lictor/dns.h"
@@ -105,8 +106,11 @@ static enum server_stat reason_stat(enum answer_reason reason)
         [ANSWER_DEFERRED] = SERVER_MALFORMED_NOTIMP, /* never what a reply is */
         [ANSWER_BAD_TSIG] = SERVER_REFUSED_TSIG,
         [ANSWER_BUSY] = SERVER_REFUSED_BUSY,
+        [ANSWER_MAIN] = SERVER_UPDATES_TAKEN,
+        [ANSWER_UPDATE] = SERVER_UPDATES_ANSWERED,
+        [ANSWER_UPDATE_FULL] = SERVER_REFUSED_UPDATE_FULL,
     };
-    static_assert(ANSWER_REASONS == ANSWER_BUSY + 1, "a new reason wants its counter here");
+    static_assert(ANSWER_REASONS == ANSWER_UPDATE_FULL + 1, "a new reason wants its counter here");
     return stats[reason];
 }
 
@@ -167,8 +171,9 @@ bool worker_logs(const struct worker *worker)
 void worker_log(struct worker *worker, enum transport transport, const struct sockaddr_storage *client,
                 const uint8_t *query, size_t len, const uint8_t *reply, const struct answer_result *result)
 {
-    if (result->reason == ANSWER_ASK || result->reason == ANSWER_PEER || result->reason == ANSWER_PEER_FULL)
-        return; /* parked: logged once it is answered; and what instances tell each other is no query */
+    if (result->reason == ANSWER_ASK || result->reason == ANSWER_MAIN || result->reason == ANSWER_PEER ||
+        result->reason == ANSWER_PEER_FULL)
+        return; /* it waits: logged once it is answered; and what instances tell each other is no query */
     int taken = query_log_take(worker->config->query_log, worker->index, &worker->rng, client,
                                transport >= TRANSPORT_TCP4, query, len, reply, result);
     if (taken)
@@ -206,6 +211,8 @@ int worker_open(struct worker *worker, const struct server_config *config, unsig
     if (config->desk && !(worker->parked = parked_new(worker, err)))
         return -1;
     worker->question = parked_question(worker->parked);
+    if (config->inbox && !(worker->handed = handed_new(worker, err)))
+        return -1;
     return 0;
 }
 
@@ -215,6 +222,7 @@ void worker_close(struct worker *worker)
         tcp_free(worker);
     udp_free(worker->udp);
     parked_free(worker->parked);
+    handed_free(worker->handed);
     if (worker->wake.fd >= 0)
         close(worker->wake.fd);
     if (worker->epoll >= 0)

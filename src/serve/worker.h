@@ -15,6 +15,7 @@
 
 struct worker;
 struct parked_table;
+struct handed;
 
 /* Something the loop waits for. First member of what it stands for. */
 struct source {
@@ -38,6 +39,7 @@ struct worker {
     struct udp *udp;
     struct tcp *tcp;
     struct parked_table *parked;   /* NULL: no desk */
+    struct handed *handed;         /* NULL: no inbox */
     struct ask_question *question; /* where answer() puts the one to be asked; NULL likewise */
 };
 
