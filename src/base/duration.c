@@ -1,5 +1,5 @@
-/* Times and durations as text. */
-/* Durations as people write them. Apart from the clocks, which the simulations put their own in place of. */
+/* Times and durations as people write them. Apart from the clocks, which the simulations put their own in
+ * place of. */
 #include "lictor/clock.h"
 
 #include <ctype.h>
