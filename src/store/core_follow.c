@@ -157,7 +157,8 @@ static uint64_t oldest_of(const struct store_entry *entry)
 }
 
 /* The seq after which this mirror's entries are not in KV's past: that of the newest that is, or, if none is
- * known, the oldest that KV still has (then what is older was compacted, not lost). */
+ * known, the oldest that KV still has (then what is older was compacted, not lost; unless its epoch is above
+ * that of the oldest: along one past epochs never fall, so it is of another). */
 static uint64_t common_seq(const struct core *core)
 {
     const struct reload *reload = &core->reload;
@@ -172,11 +173,14 @@ static uint64_t common_seq(const struct core *core)
     }
     if (zone_hash_equal(reload->base->before, STORE_ROOT))
         return 0;
-    uint64_t oldest = oldest_of(reload->base);
-    for (size_t i = 0; i < reload->entry_count; i++)
+    uint64_t oldest = oldest_of(reload->base), epoch = reload->base->at.epoch;
+    for (size_t i = 0; i < reload->entry_count; i++) { /* in ascending order */
         if (oldest_of(reload->entries[i]) < oldest)
             oldest = oldest_of(reload->entries[i]);
-    return oldest - 1;
+        if (!i && reload->entries[i]->at.epoch < epoch)
+            epoch = reload->entries[i]->at.epoch;
+    }
+    return core->at.seq < oldest && core->at.epoch > epoch ? 0 : oldest - 1;
 }
 
 /* The zone at the target: the base and what of the log follows it. */

@@ -248,8 +248,25 @@ static struct zone *put_back_one(struct core *core, const struct zone *zone, con
 /* Says that what this commit contains includes that one: whoever has it need not keep it aside. */
 static void cover(struct store_entry *commit, const struct store_position *position)
 {
-    if (commit->cover_count < STORE_COVERS)
-        commit->covers[commit->cover_count++] = *position;
+    if (commit->cover_count == STORE_COVERS || !position->seq)
+        return;
+    if (!commit->covers)
+        commit->covers = xcalloc(STORE_COVERS, sizeof *commit->covers);
+    commit->covers[commit->cover_count++] = *position;
+}
+
+/* All of this mirror's past, the newest first: the entries that lead there may be gone from KV, and a mirror
+ * that has something else on top of one of them must find that point again. */
+static void cover_past(const struct core *core, struct store_entry *commit)
+{
+    cover(commit, &core->at);
+    for (size_t i = core->log_count; i-- > 0;) {
+        const struct store_entry *entry = core->log[i];
+        cover(commit, &entry->at);
+        for (size_t k = 0; k < entry->cover_count; k++)
+            cover(commit, &entry->covers[k]);
+        cover(commit, &(struct store_position){.seq = entry->prev, .hash = entry->before});
+    }
 }
 
 /* The zone with all that was found; raises what the new commit must lie above. Returns one reference, or
@@ -257,7 +274,6 @@ static void cover(struct store_entry *commit, const struct store_position *posit
 static struct zone *put_back(struct core *core, struct store_entry *commit, uint32_t *floor, uint64_t *seq)
 {
     struct zone *zone = core->zone ? zone_ref(core->zone) : NULL;
-    commit->covers = xcalloc(core->found_count + core->log_count + 1, sizeof *commit->covers);
     for (size_t i = 0; i < core->found_count; i++) {
         const struct store_entry *entry = core->found[i];
         struct err err = {""};
@@ -284,11 +300,8 @@ static struct zone *put_back(struct core *core, struct store_entry *commit, uint
         cover(commit, &entry->at);
         core->counters.recovered++;
     }
-    for (size_t i = 0; i < core->log_count; i++)
-        if (!core->head_exists || core->log[i]->at.seq > core->head.at.seq)
-            cover(commit, &core->log[i]->at);
-    if (core->at.seq)
-        cover(commit, &core->at);
+    if (core_relation(core) != CORE_CURRENT) /* else it continues the log, which says so */
+        cover_past(core, commit);
     return zone;
 }
 
