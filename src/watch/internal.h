@@ -36,6 +36,10 @@ struct node_read;
 /* Lost rights show in the list of services at the latest after this. */
 #define CANARY_WAIT (60 * NS_PER_S)
 
+/* A Consul that is restored between two rounds of a blocked query is asked with an index that it will not
+ * reach for a while, and nothing wakes: it shows when the wait is over. */
+#define LIST_WAIT (60 * NS_PER_S)
+
 /* While they are lost: an ACL change wakes no blocked query, and one that waits keeps the rights it began
  * with.
  */

@@ -148,7 +148,7 @@ void sentinels_start(struct watch *watch)
         /* Mostly empty, so it is the cheapest to ask often. */
         [SENTINEL_CRITICAL] = {"/v1/health/state/critical", on_critical, HEARTBEAT_WAIT, CHECKS_RATE,
                                CHECKS_OCTETS, CHECKS_BURST},
-        [SENTINEL_WARNING] = {"/v1/health/state/warning", on_warning, 0, CHECKS_RATE, CHECKS_OCTETS,
+        [SENTINEL_WARNING] = {"/v1/health/state/warning", on_warning, LIST_WAIT, CHECKS_RATE, CHECKS_OCTETS,
                               CHECKS_BURST},
     };
     for (size_t i = 0; i < SENTINELS; i++)

@@ -180,7 +180,7 @@ static void block(struct subject *subject)
         .path = subject->path,
         .consistency = "stale",
         .dc = subject->watch->config.datacenter,
-        .wait = subject->key ? POOL_WAIT : 0,
+        .wait = subject->key ? POOL_WAIT : LIST_WAIT,
     };
     subject->blocked = consul_watch_new(subject->watch->config.client, &options, on_change, subject);
 }

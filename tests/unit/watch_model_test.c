@@ -210,6 +210,7 @@ static void one(const struct manner *manner, uint64_t seed)
                     w->waiting = false;
                     watch_send(w);
                 }
+            run_until(model->now + NS_PER_S); /* replies of before it are in: the view may have been right */
         }
         world.failing = 0;
         converges(seed, manner->within);
