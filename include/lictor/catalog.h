@@ -255,6 +255,14 @@ void catalog_take_changed(struct catalog *catalog,
 /* A self-contained dump of the views. as_of: CLOCK_REALTIME ns of the last contact with Consul; a remote
  * datacenter that is stale is saved with its own. */
 void catalog_save(const struct catalog *catalog, nstime as_of, struct buf *out);
+/* The same in steps, between which the catalog may change: begin appends the beginning, each call of some
+ * appends the next part, of about so many octets. LOST: a datacenter went away in the middle, and what was
+ * written is of no use. catalog_save_end at any time; NULL is allowed. */
+struct catalog_saving;
+enum catalog_saved { CATALOG_SAVED, CATALOG_SAVE_MORE, CATALOG_SAVE_LOST };
+struct catalog_saving *catalog_save_begin(const struct catalog *catalog, nstime as_of, struct buf *out);
+enum catalog_saved catalog_save_some(struct catalog_saving *saving, size_t octets, struct buf *out);
+void catalog_save_end(struct catalog_saving *saving);
 /* Loads it into an empty catalog. The states of remote datacenters are stale as of then. 0, or -1 with err
  * (the catalog is then as it was). A configured datacenter other than the saved one is an error: it is
  * another Consul. */

@@ -1,7 +1,8 @@
 /* Files in state-dir that survive restarts: atomic (temporary file, fsync, rename, fsync of the directory),
  * versioned, checksummed. A full disk leaves the old file as it was.
  *
- * Format: one line `lictor-state <kind> <version> <length> <sha256 hex>\n`, then `length` octets. */
+ * Format: one line `lictor-state <kind> <version> <length> <sha256 hex>\n` (the length with leading zeros),
+ * then `length` octets. */
 #pragma once
 
 #include "lictor/buf.h"
@@ -11,6 +12,14 @@
  * main before it serves: it fsyncs. */
 int statefile_write(const char *path, const char *kind, unsigned version, const void *data, size_t len,
                     struct err *err);
+
+/* The same in pieces: the old file stays until commit. append: 0, or -1 with err (abandon it then). commit
+ * frees, whatever it returns; abandon (NULL is allowed) frees and leaves nothing behind. */
+struct statefile;
+struct statefile *statefile_begin(const char *path, const char *kind, unsigned version, struct err *err);
+int statefile_append(struct statefile *file, const void *data, size_t len, struct err *err);
+int statefile_commit(struct statefile *file, struct err *err);
+void statefile_abandon(struct statefile *file);
 
 /* The same of plain octets, without a header: for what checks itself. */
 int statefile_replace(const char *path, const void *data, size_t len, struct err *err);

@@ -2,6 +2,9 @@
 
 #include "base/siphash.h"
 
+#include "lictor/xalloc.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,11 +12,14 @@
 #include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define HEADER_MAX 256
+/* Octets after which those written so far are sent to the disk. */
+#define WRITEBACK_STEP (1024 * 1024)
 /* Octets of a file's name before its hash and suffixes (at most 255 together, NAME_MAX). */
 #define STATE_NAME_MAX 200
 
@@ -53,42 +59,125 @@ static int sync_directory(const char *path)
     return result;
 }
 
-static int replace(const char *path, const char *what, const void *header, size_t header_len,
-                   const void *data, size_t len, struct err *err)
+/* --- writing --------------------------------------------------------------------------------------- */
+
+struct statefile {
+    char *path, *temporary, *kind; /* kind NULL: plain octets */
+    unsigned version;
+    int fd;
+    size_t len, started; /* octets so far; of those: on their way to the disk */
+    EVP_MD_CTX *digest;
+};
+
+/* Its length is the same whatever the content's is: it is written when that is known. */
+static size_t header(const struct statefile *file, const char *digest, char out[HEADER_MAX])
 {
-    char temporary[PATH_MAX];
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary)
-        return err_set(err, "%s: the path is too long", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (fd < 0)
-        return err_set(err, "%s: cannot be created: %s", temporary, strerror(errno));
-    if (write_all(fd, header, header_len) || write_all(fd, data, len) || fsync(fd)) {
-        err_set(err, "%s: cannot be written (the old %s stays): %s", temporary, what, strerror(errno));
-        close(fd);
-        unlink(temporary);
-        return -1;
+    int n = snprintf(out, HEADER_MAX, "lictor-state %s %u %020zu %64s\n", file->kind, file->version,
+                     file->len, digest);
+    assert(n > 0 && n < HEADER_MAX);
+    return (size_t)n;
+}
+
+void statefile_abandon(struct statefile *file)
+{
+    if (!file)
+        return;
+    if (file->fd >= 0) {
+        close(file->fd);
+        unlink(file->temporary);
     }
-    close(fd);
-    if (rename(temporary, path) || sync_directory(path)) {
-        err_set(err, "%s: cannot be replaced: %s", path, strerror(errno));
-        unlink(temporary);
-        return -1;
+    EVP_MD_CTX_free(file->digest);
+    free(file->path);
+    free(file->temporary);
+    free(file->kind);
+    free(file);
+}
+
+static int cannot_write(const struct statefile *file, struct err *err)
+{
+    return err_set(err, "%s: cannot be written (the old %s stays): %s", file->temporary,
+                   file->kind ? file->kind : "file", strerror(errno));
+}
+
+struct statefile *statefile_begin(const char *path, const char *kind, unsigned version, struct err *err)
+{
+    struct statefile *file = xcalloc(1, sizeof(*file));
+    file->path = xstrdup(path);
+    file->temporary = xasprintf("%s.new", path);
+    file->kind = xstrdup_null(kind);
+    file->version = version;
+    file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (file->fd < 0) {
+        err_set(err, "%s: cannot be created: %s", file->temporary, strerror(errno));
+        statefile_abandon(file);
+        return NULL;
+    }
+    file->digest = EVP_MD_CTX_new();
+    EVP_DigestInit_ex(file->digest, EVP_sha256(), NULL);
+    char text[HEADER_MAX];
+    if (kind && write_all(file->fd, text, header(file, "", text))) {
+        cannot_write(file, err);
+        statefile_abandon(file);
+        return NULL;
+    }
+    return file;
+}
+
+int statefile_append(struct statefile *file, const void *data, size_t len, struct err *err)
+{
+    if (write_all(file->fd, data, len))
+        return cannot_write(file, err);
+    EVP_DigestUpdate(file->digest, data, len);
+    file->len += len;
+    if (file->len - file->started >= WRITEBACK_STEP) {
+        /* So that little is left for fsync to wait for. A hint: whether it helped is fsync's to say. */
+        sync_file_range(file->fd, (off_t)file->started, 0, SYNC_FILE_RANGE_WRITE);
+        file->started = file->len;
     }
     return 0;
+}
+
+static int write_header(const struct statefile *file)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    char hex[2 * EVP_MAX_MD_SIZE + 1], text[HEADER_MAX];
+    EVP_DigestFinal_ex(file->digest, digest, &n);
+    for (unsigned i = 0; i < n; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    return lseek(file->fd, 0, SEEK_SET) < 0 ? -1 : write_all(file->fd, text, header(file, hex, text));
+}
+
+int statefile_commit(struct statefile *file, struct err *err)
+{
+    int result = 0;
+    if ((file->kind && write_header(file)) || fsync(file->fd))
+        result = cannot_write(file, err);
+    else if (rename(file->temporary, file->path) || sync_directory(file->path))
+        result = err_set(err, "%s: cannot be replaced: %s", file->path, strerror(errno));
+    if (result == 0) { /* else it is removed */
+        close(file->fd);
+        file->fd = -1;
+    }
+    statefile_abandon(file);
+    return result;
 }
 
 int statefile_write(const char *path, const char *kind, unsigned version, const void *data, size_t len,
                     struct err *err)
 {
-    char header[HEADER_MAX], digest[65];
-    sha256_hex(data, len, digest);
-    int n = snprintf(header, sizeof header, "lictor-state %s %u %zu %s\n", kind, version, len, digest);
-    return replace(path, kind, header, (size_t)n, data, len, err);
+    struct statefile *file = statefile_begin(path, kind, version, err);
+    if (!file)
+        return -1;
+    if (statefile_append(file, data, len, err) == 0)
+        return statefile_commit(file, err);
+    statefile_abandon(file);
+    return -1;
 }
 
 int statefile_replace(const char *path, const void *data, size_t len, struct err *err)
 {
-    return replace(path, "file", NULL, 0, data, len, err);
+    return statefile_write(path, NULL, 0, data, len, err);
 }
 
 char *statefile_path(const char *folder, const char *name, const char *suffix)
@@ -148,13 +237,22 @@ int statefile_read(const char *path, const char *kind, unsigned version, struct 
         return err_set(err, "%s: not a regular file", path);
     }
     struct buf file = {0};
+    if (info.st_size > 0)
+        buf_reserve(&file, (size_t)info.st_size + 64 * 1024); /* once, and not by doubling */
     int result = buf_read(&file, fd);
     if (result)
         err_set(err, "%s: cannot be read: %s", path, strerror(errno));
     close(fd);
     ssize_t offset = result ? -1 : check(path, kind, version, &file, err);
-    if (offset >= 0)
+    if (offset >= 0 && out->len == 0) {
+        file.len -= (size_t)offset;
+        memmove(file.data, file.data + offset, file.len);
+        struct buf empty = *out;
+        *out = file;
+        file = empty;
+    } else if (offset >= 0) {
         buf_append(out, file.data + offset, file.len - (size_t)offset);
+    }
     buf_free(&file);
     return offset >= 0 ? 0 : -1;
 }

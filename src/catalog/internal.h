@@ -10,6 +10,9 @@
  * zone's own domain. */
 enum slot { SLOT_A, SLOT_AAAA, SLOT_CNAME, SLOT_TXT, SLOT_SRV, SLOTS = SLOT_SRV + CATALOG_DOMAINS_MAX };
 
+/* Of a saved view: save.c, restore.c. */
+#define SAVED_VERSION 1
+
 #define DIGEST_LEN 16
 
 struct rrset {

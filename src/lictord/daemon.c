@@ -103,7 +103,7 @@ void daemon_free(struct daemon *daemon)
     runner_stop(daemon->runner);   /* a reload that waits for it hands its zones back to the builder */
     builder_free(daemon->builder); /* from here on main is the only thread and stands in for the builder */
     if (daemon->catalog)
-        daemon_save_view(daemon);
+        daemon_save_view_now(daemon);
     if (daemon->publisher.slot)
         publisher_finish(&daemon->publisher);
     ondemand_free(daemon->ondemand);

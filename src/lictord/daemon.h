@@ -55,6 +55,7 @@ struct daemon {
     struct inspection *inspection;    /* builder */
     struct catalog *catalog;          /* builder */
     bool view_dirty;                  /* builder: changed since it was saved */
+    struct view_saving *view_saving;  /* builder: under way */
     nstime view_saved;                /* builder: the confirmation that the saved one carries */
     _Atomic nstime
         view_confirmed; /* CLOCK_REALTIME of the last contact of a live view; 0: never. Main writes */
@@ -168,8 +169,10 @@ void daemon_limit_restored_view(struct daemon *daemon);
 void daemon_arm_triggers(struct daemon *daemon);
 /* watch_changed_fn. Builder. */
 void daemon_view_changed(void *arg);
-/* Builder tick: saves what has changed. */
+/* Builder tick: begins to save what has changed; the parts are jobs. */
 void daemon_save_view(void *arg);
+/* All of it, after the builder has ended. */
+void daemon_save_view_now(struct daemon *daemon);
 /* Builder tick: new orders for weighted RRsets that were asked. */
 void daemon_redraw_orders(void *arg);
 

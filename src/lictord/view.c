@@ -11,6 +11,9 @@
 
 #define KIND    "view"
 #define VERSION 1
+/* Octets of the saved view that are written at once: what changes meanwhile waits for a millisecond, not for
+ * the half second of all of it. */
+#define SAVE_PART (128 * 1024)
 
 /* --- what follows a change ------------------------------------------------------------------------ */
 
@@ -130,22 +133,100 @@ void daemon_redraw_orders(void *arg)
 
 /* --- to and from the disk ------------------------------------------------------------------------- */
 
+struct view_saving {
+    struct catalog_saving *catalog;
+    struct statefile *file;
+    struct buf part;
+    nstime contact;
+};
+
+static bool is_due(const struct daemon *daemon, nstime contact)
+{
+    return contact && (daemon->view_dirty || contact >= daemon->view_saved + VIEW_CONFIRM_INTERVAL);
+}
+
+static void end_saving(struct daemon *daemon, bool saved)
+{
+    struct view_saving *saving = daemon->view_saving;
+    if (saved)
+        daemon->view_saved = saving->contact;
+    else
+        daemon->view_dirty = true;
+    catalog_save_end(saving->catalog);
+    buf_free(&saving->part);
+    free(saving);
+    daemon->view_saving = NULL;
+}
+
+static void end_failed(struct daemon *daemon, const struct err *err)
+{
+    daemon_told_saved(&daemon->view_failing, "view", err);
+    end_saving(daemon, false);
+}
+
+static void begin_saving(struct daemon *daemon, nstime contact)
+{
+    struct err err;
+    struct view_saving *saving = daemon->view_saving = xcalloc(1, sizeof *saving);
+    saving->contact = contact;
+    saving->file = statefile_begin(daemon->view_path, KIND, VERSION, &err);
+    if (!saving->file) {
+        end_failed(daemon, &err);
+        return;
+    }
+    daemon->view_dirty = false; /* what changes from here on may have been written already */
+    saving->catalog = catalog_save_begin(daemon->catalog, contact, &saving->part);
+}
+
+/* Writes the next part. */
+static void go_on_saving(struct daemon *daemon)
+{
+    struct view_saving *saving = daemon->view_saving;
+    struct err err;
+    enum catalog_saved state = catalog_save_some(saving->catalog, SAVE_PART, &saving->part);
+    if (state == CATALOG_SAVE_LOST) { /* all of it soon, without that datacenter */
+        statefile_abandon(saving->file);
+        end_saving(daemon, false);
+    } else if (statefile_append(saving->file, saving->part.data, saving->part.len, &err)) {
+        statefile_abandon(saving->file);
+        end_failed(daemon, &err);
+    } else if (state == CATALOG_SAVE_MORE) {
+        saving->part.len = 0;
+    } else if (statefile_commit(saving->file, &err)) {
+        end_failed(daemon, &err);
+    } else {
+        daemon_told_saved(&daemon->view_failing, "view", NULL);
+        end_saving(daemon, true);
+    }
+}
+
+static void save_part(void *arg)
+{
+    struct daemon *daemon = arg;
+    go_on_saving(daemon);
+    if (daemon->view_saving)
+        builder_post(daemon->builder, save_part, NULL, daemon);
+}
+
 void daemon_save_view(void *arg)
 {
     struct daemon *daemon = arg;
-    struct buf text = {0};
-    struct err err;
     nstime contact = atomic_load(&daemon->view_confirmed);
-    if (!contact || (!daemon->view_dirty && contact < daemon->view_saved + VIEW_CONFIRM_INTERVAL))
+    if (daemon->view_saving || !is_due(daemon, contact))
         return;
-    catalog_save(daemon->catalog, contact, &text);
-    bool failed = statefile_write(daemon->view_path, KIND, VERSION, text.data, text.len, &err);
-    daemon_told_saved(&daemon->view_failing, "view", failed ? &err : NULL);
-    if (!failed) {
-        daemon->view_dirty = false;
-        daemon->view_saved = contact;
-    }
-    buf_free(&text);
+    begin_saving(daemon, contact);
+    if (daemon->view_saving)
+        builder_post(daemon->builder, save_part, NULL, daemon);
+}
+
+void daemon_save_view_now(struct daemon *daemon)
+{
+    nstime contact = atomic_load(&daemon->view_confirmed);
+    if (!is_due(daemon, contact))
+        return;
+    begin_saving(daemon, contact);
+    while (daemon->view_saving)
+        go_on_saving(daemon);
 }
 
 void daemon_limit_restored_view(struct daemon *daemon)

@@ -167,6 +167,24 @@ static void statefiles(void **state)
     assert_int_equal(out.len, 0);
     buf_free(&out);
 
+    /* In pieces: the old one stays until all is there. */
+    assert_int_equal(statefile_write(path, "view", 1, "old", 3, &err), 0);
+    for (int commit = 0; commit < 2; commit++) {
+        struct statefile *file = statefile_begin(path, "view", 1, &err);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(statefile_append(file, "piece ", 6, &err), 0);
+        if (commit)
+            assert_int_equal(statefile_commit(file, &err), 0);
+        else
+            statefile_abandon(file);
+        assert_int_equal(statefile_read(path, "view", 1, &out, &err), 0);
+        assert_string_equal(buf_str(&out), commit ? "piece piece piece " : "old");
+        buf_free(&out);
+    }
+    char temporary[140];
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    assert_int_equal(access(temporary, F_OK), -1);
+
     assert_int_equal(statefile_write("/proc/nowhere/view", "view", 1, "x", 1, &err), -1);
     assert_non_null(strstr(err.text, "/proc/nowhere/view"));
     unlink(path);

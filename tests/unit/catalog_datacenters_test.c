@@ -383,6 +383,44 @@ static void saved_and_restored(void **arg)
     buf_free(&list);
 }
 
+/* Between two steps the view changes. */
+static void saved_in_steps(void **arg)
+{
+    struct fixture *f = *arg;
+    put_both(f);
+    struct buf whole = {0}, steps = {0};
+    catalog_save(f->catalog, 7, &whole);
+    struct catalog_saving *saving = catalog_save_begin(f->catalog, 7, &steps);
+    unsigned count = 1;
+    while (catalog_save_some(saving, 1, &steps) == CATALOG_SAVE_MORE)
+        count++;
+    catalog_save_end(saving);
+    assert_true(count >= 3);
+    assert_string_equal(buf_str(&steps), buf_str(&whole));
+
+    steps.len = 0;
+    saving = catalog_save_begin(f->catalog, 7, &steps);
+    catalog_put_service(f->catalog, NULL, "web", "[]", 2, NULL);
+    assert_int_equal(catalog_save_some(saving, SIZE_MAX / 2, &steps), CATALOG_SAVED);
+    catalog_save_end(saving);
+    struct catalog *other = catalog_new(&f->config, NULL, &f->state);
+    nstime as_of;
+    assert_int_equal(catalog_restore(other, (const char *)steps.data, steps.len, &as_of, NULL), 0);
+    assert_int_equal(catalog_instance_count(other, NULL), catalog_instance_count(f->catalog, NULL));
+    assert_int_equal(catalog_instance_count(other, "dc2"), 1);
+    catalog_free(other);
+
+    steps.len = 0;
+    saving = catalog_save_begin(f->catalog, 7, &steps);
+    while (!strstr(buf_str(&steps), "{\"datacenter\":\"dc2\""))
+        assert_int_equal(catalog_save_some(saving, 1, &steps), CATALOG_SAVE_MORE);
+    catalog_remove_datacenter(f->catalog, "dc2");
+    assert_int_equal(catalog_save_some(saving, 1, &steps), CATALOG_SAVE_LOST);
+    catalog_save_end(saving);
+    buf_free(&whole);
+    buf_free(&steps);
+}
+
 #define TAGGED_BODY(node, node_tags, address, tags) \
     "[{\"Node\":{\"Node\":\"n\",\"Address\":\"" node "\",\"TaggedAddresses\":{" node_tags "}}," \
     "\"Service\":{\"Service\":\"s\",\"ID\":\"s\",\"Address\":\"" address \
@@ -473,6 +511,7 @@ int main(void)
         TEST(half_a_view_is_none),
         TEST(names_that_cannot_be),
         TEST(saved_and_restored),
+        TEST(saved_in_steps),
         TEST(tagged_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
