@@ -106,15 +106,34 @@ void hosted_zones_free(struct hosted_zones *zones)
 
 /* --- on the builder --------------------------------------------------------------------------- */
 
-static void save(const struct entry *entry, const char *folder)
+/* A version to be saved for the next start. A job of its own, behind the publishing: nobody waits for it. */
+struct saving {
+    const struct hosted *zone; /* its strings do not change, and it outlives the builder */
+    const char *folder;
+    struct zone *version;
+};
+
+static void run_save(void *arg)
 {
+    struct saving *saving = arg;
     struct buf text = {0};
     struct err err;
-    zonefile_print(entry->loaded, &text);
-    if ((mkdir(folder, 0750) && errno != EEXIST && err_set(&err, "%s: %s", folder, strerror(errno))) ||
-        statefile_write(entry->zone->saved, KIND, VERSION, text.data, text.len, &err))
-        log_error("zone %s: not saved for the next start: %s", entry->zone->text, err.text);
+    zonefile_print(saving->version, &text);
+    if ((mkdir(saving->folder, 0750) && errno != EEXIST &&
+         err_set(&err, "%s: %s", saving->folder, strerror(errno))) ||
+        statefile_write(saving->zone->saved, KIND, VERSION, text.data, text.len, &err))
+        log_error("zone %s: not saved for the next start: %s", saving->zone->text, err.text);
     buf_free(&text);
+    zone_unref(saving->version);
+    zone_reap();
+    free(saving);
+}
+
+static void save_later(const struct hosted_zones *zones, const struct entry *entry)
+{
+    struct saving *saving = xmalloc(sizeof *saving);
+    *saving = (struct saving){entry->zone, zones->folder, zone_ref(entry->loaded)};
+    builder_post(zones->builder, run_save, NULL, saving);
 }
 
 static void load_saved(struct entry *entry)
@@ -187,7 +206,7 @@ static void publish_entry(struct hosted_load *load, struct entry *entry)
     entry->serial = zone_serial(entry->loaded);
     entry->records = zone_records(entry->loaded);
     if (entry->source == SOURCE_FILE)
-        save(entry, load->zones->folder);
+        save_later(load->zones, entry);
     if (store)
         store_file(store, zone_ref(entry->loaded)); /* held, if others have served a newer one */
     else

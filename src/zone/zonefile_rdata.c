@@ -2,6 +2,7 @@
 
 #include "lictor/dns.h"
 #include "lictor/name.h"
+#include "zone/zonefile_common.h"
 #include "zone/zonefile_scan.h"
 
 #include <ctype.h>
@@ -271,6 +272,8 @@ int rdata_read(struct rdata_reader *reader, uint16_t type, const char *text, str
 {
     if (!strncmp(text, "\\# ", 3))
         return read_generic(type, text + 3, out, err);
+    if (reader->origin && common_read(type, text, ldns_rdf_data(reader->origin), out))
+        return 0;
     if (check_fields(type, text, err))
         return -1;
     /* The owner, TTL and class were read already: ldns is given the shortest that it takes. */
@@ -328,6 +331,8 @@ static bool reads_back(struct rdata_reader *reader, uint16_t type, const char *t
 void rdata_print(struct rdata_reader *reader, uint16_t type, const uint8_t *rdata, uint16_t len,
                  struct buf *out)
 {
+    if (common_print(type, rdata, len, out))
+        return;
     char *text = ldns_text(type, rdata, len), *at = text;
     for (int tabs = 0; at && tabs < 3; tabs++) { /* owner, TTL and class */
         at = strchr(at, '\t');
