@@ -9,6 +9,8 @@
 #include "lictor/ondemand.h"
 #include "lictor/role.h"
 #include "lictor/serve.h"
+#include "lictor/store.h"
+#include "lictor/tasks.h"
 #include "lictor/watch.h"
 
 struct control;
@@ -28,6 +30,8 @@ struct control_view {
     struct action_engine *actions;
     struct desk *desk;
     struct ondemand *ondemand;
+    struct store *store;
+    struct tasks *tasks;
     struct consul_client *watch_client, *ondemand_client, *election_client,
         *store_client;    /* NULL: not used */
     unsigned connections; /* to Consul, that the clients above may have */
@@ -55,3 +59,6 @@ struct control_view {
 struct control *control_new(const struct control_view *view, struct err *err);
 void control_free(struct control *control);
 void control_set_config(struct control *control, const struct config *config); /* after a reload */
+/* task_run_fn: what the primary does for another instance's operator. */
+void control_task(struct control *control, const json_t *task, const char *from, struct buf *body,
+                  task_done_fn *done, void *arg);

@@ -97,6 +97,11 @@ typedef void store_done_fn(void *arg, const struct store_result *result);
 void store_commit(struct store *store, const uint8_t *apex, const char *author, store_edit_fn *edit,
                   store_done_fn *done, void *arg);
 
+/* The same for what follows health: a frozen zone does not refuse it, since its secondaries would go on
+ * naming what is down. */
+void store_commit_health(struct store *store, const uint8_t *apex, const char *author, store_edit_fn *edit,
+                         store_done_fn *done, void *arg);
+
 enum store_import_mode {
     STORE_IMPORT_MERGE,   /* what changed in the file since the last import; a conflict refuses it */
     STORE_IMPORT_OURS,    /* the same; in a conflict the zone's RRset stays */
@@ -107,6 +112,37 @@ enum store_import_mode {
  * above the last imported one's or the mode is REPLACE. done may be NULL. */
 void store_import(struct store *store, struct zone *file, enum store_import_mode mode, const char *author,
                   store_done_fn *done, void *arg);
+
+/* The content of a zone file as it comes over the wire (difference_encode of the difference from nothing),
+ * for store_import and store_preview: checked as a zone. One reference, or NULL with err. Builder. */
+struct zone *store_read(const struct store *store, const uint8_t *apex, const struct buf *octets,
+                        struct err *err);
+
+/* What an import of file (whose reference is taken over) would change, by the rules of `store_import`;
+ * nothing is done. On the primary. merge: as STORE_IMPORT_MERGE would, NULL if it would be refused (error
+ * says why); replace: as STORE_IMPORT_REPLACE would. serials are of the zone now. Both NULL: error says why.
+ */
+struct store_preview {
+    uint32_t serial;
+    struct difference *merge, *replace; /* the callee's to give back */
+    const char *error;                  /* valid during the call */
+};
+typedef void store_preview_fn(void *arg, const struct store_preview *preview);
+void store_preview(struct store *store, struct zone *file, store_preview_fn *done, void *arg);
+
+/* `lictor zone rollback`: the content as it was at serial `to` (steps 0), or `steps` commits ago, as a new
+ * commit with a higher serial. Refused, and named, when the history does not reach back so far, or when what
+ * is to be undone was changed by a commit that came meanwhile. */
+void store_rollback(struct store *store, const uint8_t *apex, uint32_t to, unsigned steps, const char *author,
+                    store_done_fn *done, void *arg);
+
+/* `lictor zone freeze`, `thaw`: while `control/freeze/<zone>` is there, changes and imports are refused, in
+ * every instance's reign: each commit checks that it is not. What follows health (store_commit_health) and
+ * the mending of rewinds go on. On the primary. done gets NULL, or why not. */
+typedef void store_freeze_fn(void *arg, const char *error);
+void store_freeze(struct store *store, const uint8_t *apex, const char *who, const char *why,
+                  store_freeze_fn *done, void *arg);
+void store_thaw(struct store *store, const uint8_t *apex, store_freeze_fn *done, void *arg);
 
 /* --- the role ----------------------------------------------------------------------------------------------
  */
@@ -148,7 +184,8 @@ bool store_has_content(struct store *store, const uint8_t *apex);
 /* For `lictor zones` and `/v1/zones`: {"zone":
  * {"store":"kv|file","state":"current|behind|rewound|empty|broken",
  * "serial":..,"seq":..,"epoch":..,"records":..,"head":{"seq","serial"} or null,"imported":serial or null,
- * "mirror":"saved|failing: why","error":"..." or null}} of one zone; NULL if it is not known. */
+ * "mirror":"saved|failing: why","frozen":{"who","at","why"} or null,"error":"..." or null}} of one zone; NULL
+ * if it is not known. */
 json_t *store_status(struct store *store, const uint8_t *apex);
 /* Things that were decided, for `lictor why`: [{"at":"...","what":"..."}], oldest first, the last 50. */
 json_t *store_why(struct store *store);

@@ -1,6 +1,6 @@
 #include "config/schema.h"
 
-#include "config/nearest.h"
+#include "lictor/nearest.h"
 #include "config/text.h"
 #include "lictor/xalloc.h"
 

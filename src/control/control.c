@@ -117,6 +117,10 @@ static void on_call(void *arg, const struct request *request, struct call *call)
     case VERB_DOCTOR:
         doctor_examine(control->doctor, control->view.config, on_doctor, call);
         break;
+    case VERB_ZONE:
+        zones_call(control, request->args, call);
+        break;
+    case VERB_UPLOAD: /* the socket's own */
     case VERBS:
         break;
     }

@@ -36,6 +36,12 @@ void document_services(const struct control *control, const char *name, services
 /* json_dumps without newlines; takes the reference. Never NULL. */
 char *document_text(json_t *document);
 
+/* ---- zones (zones.c) ---- */
+
+struct call;
+/* The command "zone". */
+void zones_call(struct control *control, const json_t *args, struct call *call);
+
 /* ---- metrics (metrics.c) ---- */
 
 /* Appends the Prometheus text format, 0.0.4. */

@@ -71,6 +71,10 @@ static int read_request(const json_t *document, struct request *out, struct err 
     const json_t *args = json_object_get(document, "args");
     if (args && !json_is_object(args))
         return err_set(err, "\"args\" must be an object");
+    if (out->verb == VERB_ZONE || out->verb == VERB_UPLOAD) {
+        out->args = args ? json_incref((json_t *)args) : json_object();
+        return 0;
+    }
     json_object_foreach((json_t *)args, key, value)
     {
         if (strcmp(key, "for") == 0 && out->verb == VERB_PAUSE) {
@@ -98,6 +102,12 @@ int request_parse(const char *line, size_t len, struct request *out, struct err 
     int result = read_request(document, out, err);
     json_decref(document);
     return result;
+}
+
+void request_free(struct request *request)
+{
+    json_decref(request->args);
+    request->args = NULL;
 }
 
 void reply_error(struct buf *out, const char *error)

@@ -1,6 +1,7 @@
 #include "control/socket.h"
 
 #include "control/accept.h"
+#include "lictor/consul.h"
 #include "lictor/log.h"
 #include "lictor/xalloc.h"
 
@@ -25,6 +26,7 @@ struct client {
     struct control_socket *control;
     struct bufferevent *stream;
     struct call *call; /* the request under way; meanwhile nothing is read */
+    struct buf upload; /* what came by `upload` */
     bool ending;       /* nothing more is read; ends once all that is owed is written */
 };
 
@@ -52,6 +54,7 @@ static void client_free(struct client *client)
     if (client->next)
         client->next->at = client->at;
     client->control->count--;
+    buf_free(&client->upload);
     bufferevent_free(client->stream);
     free(client);
 }
@@ -103,6 +106,32 @@ void call_fail(struct call *call, const char *error)
     after_reply(client);
 }
 
+void call_take_upload(struct call *call, struct buf *out)
+{
+    *out = (struct buf){0};
+    if (!call->client)
+        return;
+    *out = call->client->upload;
+    call->client->upload = (struct buf){0};
+}
+
+/* A zone file is larger than a request may be: it comes in pieces. Nobody else is asked. */
+static void upload(struct client *client, const json_t *args)
+{
+    const char *data = json_string_value(json_object_get(args, "data"));
+    char reply[64];
+    if (!data || json_object_size(args) != 1 || consul_base64_decode(data, &client->upload)) {
+        send_error(client, "\"upload\" takes `data`, base64, alone");
+    } else if (client->upload.len > CONTROL_UPLOAD_MAX) {
+        buf_free(&client->upload);
+        send_error(client, "this is more than a zone in Consul's KV may have (16 MiB compressed); give it "
+                           "`store = \"file\"`");
+    } else {
+        int len = snprintf(reply, sizeof reply, REPLY_BEGIN "%zu" REPLY_END, client->upload.len);
+        bufferevent_write(client->stream, reply, (size_t)len);
+    }
+}
+
 static void refuse(struct client *client, const char *error)
 {
     struct evbuffer *in = bufferevent_get_input(client->stream);
@@ -125,12 +154,16 @@ static void serve_line(struct client *client, struct evbuffer *in, size_t len)
     evbuffer_remove(in, line, len + 1);
     if (request_parse(line, len, &request, &err) < 0) {
         send_error(client, err.text);
+    } else if (request.verb == VERB_UPLOAD) {
+        upload(client, request.args);
+        request_free(&request);
     } else {
         struct call *call = xcalloc(1, sizeof(*call));
         call->client = client;
         client->call = call;
         bufferevent_disable(client->stream, EV_READ);
         client->control->handler(client->control->arg, &request, call); /* may reply from within */
+        request_free(&request);
     }
     free(line);
 }

@@ -18,6 +18,12 @@ struct control_socket *control_socket_new(struct event_base *base, const char *p
 /* Closes clients and removes the file, if it is still ours. */
 void control_socket_free(struct control_socket *control);
 
+/* The octets that the client sent by `upload` since it last asked for something that takes them: handed over.
+ */
+void call_take_upload(struct call *call, struct buf *out);
+/* More is refused. A zone of 16 MiB compressed is the most that Consul's KV should hold. */
+#define CONTROL_UPLOAD_MAX (32u * 1024 * 1024)
+
 /* Takes json (malloc'ed, no newlines). */
 void call_reply(struct call *call, char *json);
 void call_fail(struct call *call, const char *error);

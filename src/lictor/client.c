@@ -2,6 +2,7 @@
 
 #include "lictor/buf.h"
 #include "lictor/clock.h"
+#include "lictor/consul.h"
 #include "lictor/err.h"
 #include "lictor/xalloc.h"
 
@@ -48,14 +49,13 @@ static int open_socket(const char *path, struct err *err)
     return fd;
 }
 
-static int send_request(int fd, const char *verb, const struct client_args *args, struct err *err)
+static int send_request(int fd, const char *verb, json_t *args, struct err *err)
 {
-    json_t *request =
-        json_pack("{s:s, s:{s:s*, s:s*}}", "cmd", verb, "args", "name", args->name, "for", args->duration);
+    json_t *request = json_pack("{s:s, s:O}", "cmd", verb, "args", args);
     char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
     if (!text)
-        return err_set(err, "\"%s\" is not UTF-8", args->name ? args->name : "");
+        abort(); /* out of memory: args are JSON already */
     struct buf line = {0};
     buf_printf(&line, "%s\n", text);
     free(text);
@@ -102,19 +102,52 @@ static json_t *read_reply(const struct buf *line, char **error)
     return result;
 }
 
-json_t *client_ask(const char *path, const char *verb, const struct client_args *args, int seconds,
-                   char **error)
+static json_t *exchange(int fd, const char *verb, json_t *args, int seconds, char **error)
 {
     struct err err;
     struct buf line = {0};
     json_t *result = NULL;
-    int fd = open_socket(path, &err);
-    if (fd >= 0 && send_request(fd, verb, args, &err) == 0 && receive_line(fd, seconds, &line, &err) == 0)
+    if (send_request(fd, verb, args, &err) == 0 && receive_line(fd, seconds, &line, &err) == 0)
         result = read_reply(&line, error);
     else
         *error = xstrdup(err.text);
     buf_free(&line);
+    return result;
+}
+
+/* A request has at most 16 KiB, base64 included. */
+#define PIECE (9 * 1024)
+
+static bool send_upload(int fd, const struct buf *upload, int seconds, char **error)
+{
+    for (size_t at = 0; at < upload->len; at += PIECE) {
+        struct buf text = {0};
+        size_t left = upload->len - at;
+        consul_base64_encode(upload->data + at, left < PIECE ? left : PIECE, &text);
+        json_t *args = json_pack("{s:s}", "data", buf_str(&text));
+        json_t *result = exchange(fd, "upload", args, seconds, error);
+        bool taken = result != NULL;
+        json_decref(args);
+        json_decref(result);
+        buf_free(&text);
+        if (!taken)
+            return false;
+    }
+    return true;
+}
+
+json_t *client_ask(const char *path, const char *verb, json_t *args, const struct buf *upload, int seconds,
+                   char **error)
+{
+    struct err err;
+    json_t *result = NULL;
+    int fd = open_socket(path, &err);
+    if (fd < 0)
+        *error = xstrdup(err.text);
+    else if (!upload || send_upload(fd, upload, seconds, error))
+        result = exchange(fd, verb, args, seconds, error);
     if (fd >= 0)
         close(fd);
+    json_decref(args);
     return result;
 }

@@ -2,6 +2,7 @@
 #include "client.h"
 #include "lictor/buf.h"
 #include "show.h"
+#include "zone_command.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ static const char usage[] =
     "  why              why this instance is what it is: reasons, faults and what happened\n"
     "  services [NAME]  the health view; with NAME its instances, and why one is not in the answers\n"
     "  zones            zones, serials and where they came from\n"
+    "  zone VERB NAME   one zone; `lictor zone --help` lists the verbs\n"
     "  actions          actions, how often they ran and how that ended\n"
     "  handover [NODE]  makes a standby (or NODE) primary\n"
     "  resign           the primary gives up the role: to a ready standby, or to nobody\n"
@@ -55,6 +57,9 @@ static const struct verb {
     {"resume", NULL, show_done, 10, NULL},         {"reload", NULL, show_done, 60, NULL},
     {"doctor", NULL, show_doctor, 10, no_faults},
 };
+
+/* Whose words and options are its own (zone.c). */
+static const struct verb zone_verb = {"zone", "VERB", NULL, 150, NULL};
 
 static const struct option options[] = {
     {"control", required_argument, NULL, 'c'},
@@ -115,12 +120,13 @@ static int print(const json_t *result, const struct verb *verb, bool json, bool 
     return code;
 }
 
-static int run(const char *control, const struct verb *verb, const struct client_args *args, bool json,
-               bool watch)
+/* args: an object. */
+static int run(const char *control, const struct verb *verb, json_t *args, const struct buf *upload,
+               bool json, bool watch)
 {
     for (;;) {
         char *error = NULL;
-        json_t *result = client_ask(control, verb->name, args, verb->seconds, &error);
+        json_t *result = client_ask(control, verb->name, json_incref(args), upload, verb->seconds, &error);
         if (result) {
             int code = print(result, verb, json, watch);
             if (verb->good && !verb->good(result))
@@ -154,27 +160,29 @@ static char *joined(char **words, int count)
     return buf_steal(&text);
 }
 
-int main(int argc, char **argv)
+struct settings {
+    const char *control, *duration;
+    bool json, watch;
+};
+
+/* The next option; EXIT_SUCCESS when they told all that there is, EXIT_FAILURE when one is wrong, -1: go on.
+ */
+static int read_options(int argc, char **argv, const char *letters, struct settings *out)
 {
-    const char *control = getenv("LICTOR_CONTROL");
-    const char *duration = NULL;
-    bool json = false, watch = false;
     int option;
-    if (!control || !control[0])
-        control = DEFAULT_CONTROL;
-    while ((option = getopt_long(argc, argv, "c:jwf:Vh", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
         switch (option) {
         case 'c':
-            control = optarg;
+            out->control = optarg;
             break;
         case 'j':
-            json = true;
+            out->json = true;
             break;
         case 'w':
-            watch = true;
+            out->watch = true;
             break;
         case 'f':
-            duration = optarg;
+            out->duration = optarg;
             break;
         case 'V':
             puts("lictor " LICTOR_VERSION);
@@ -187,23 +195,76 @@ int main(int argc, char **argv)
             return EXIT_FAILURE;
         }
     }
-    if (optind == argc)
-        return misuse("a verb is missing", NULL);
-    const struct verb *verb = find_verb(argv[optind]);
-    const char *name = optind + 1 < argc ? argv[optind + 1] : NULL;
+    return -1;
+}
+
+static int run_zone(struct settings *settings, char **words, int count)
+{
+    struct zone_command command;
+    struct err err;
+    if (settings->watch || settings->duration)
+        return misuse("--watch and --for do not go with", "zone");
+    for (int i = 0; i < count; i++)
+        settings->json |= !strcmp(words[i], "--json"); /* for what is wrong with the words, too */
+    if (zone_command_parse(words, count, &command, &err)) {
+        print_error(err.text, settings->json);
+        return EXIT_FAILURE;
+    }
+    struct verb verb = zone_verb;
+    verb.show = command.show;
+    int code = EXIT_SUCCESS;
+    if (command.help)
+        fputs(zone_usage, stdout);
+    else
+        code = run(command.control ? command.control : settings->control, &verb, command.args,
+                   command.has_upload ? &command.upload : NULL, settings->json || command.json, false);
+    zone_command_free(&command);
+    return code;
+}
+
+/* A verb with at most one argument. */
+static int run_verb(const struct settings *settings, char **words, int count)
+{
+    const struct verb *verb = find_verb(words[0]);
+    const char *name = count > 1 ? words[1] : NULL;
     if (!verb)
-        return misuse("there is no verb", argv[optind]);
+        return misuse("there is no verb", words[0]);
     if (name && !verb->argument)
         return misuse("too many words:", name);
     bool pause = strcmp(verb->name, "pause") == 0;
-    if (argc - optind > 2 && !pause)
-        return misuse("too many words:", argv[optind + 2]);
-    if (watch && strcmp(verb->name, "status") != 0)
+    if (count > 2 && !pause)
+        return misuse("too many words:", words[2]);
+    if (settings->watch && strcmp(verb->name, "status") != 0)
         return misuse("--watch goes with status, not with", verb->name);
-    if (duration && !pause)
+    if (settings->duration && !pause)
         return misuse("--for goes with pause, not with", verb->name);
-    char *words = name ? joined(argv + optind + 1, argc - optind - 1) : NULL;
-    int code = run(control, verb, &(struct client_args){words, duration}, json, watch);
-    free(words);
+    char *text = name ? joined(words + 1, count - 1) : NULL;
+    json_t *args = json_pack("{s:s*, s:s*}", "name", text, "for", settings->duration);
+    int code = EXIT_FAILURE;
+    if (args)
+        code = run(settings->control, verb, args, NULL, settings->json, settings->watch);
+    else
+        misuse("this is not UTF-8:", text);
+    json_decref(args);
+    free(text);
     return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings = {.control = getenv("LICTOR_CONTROL")};
+    if (!settings.control || !settings.control[0])
+        settings.control = DEFAULT_CONTROL;
+    int code = read_options(argc, argv, "+c:jwf:Vh", &settings); /* up to the verb */
+    if (code >= 0)
+        return code;
+    if (optind == argc)
+        return misuse("a verb is missing", NULL);
+    if (strcmp(argv[optind], "zone") == 0)
+        return run_zone(&settings, argv + optind, argc - optind);
+    argv += optind - 1;
+    argc -= optind - 1;
+    optind = 0; /* again from here, and around the words this time */
+    code = read_options(argc, argv, "c:jwf:Vh", &settings);
+    return code >= 0 ? code : run_verb(&settings, argv + optind, argc - optind);
 }

@@ -1,15 +1,10 @@
 /* The findings of `lictor doctor`. */
 #include "show.h"
 
+#include "field.h"
 #include "table.h"
 
 #include <string.h>
-
-static const char *text(const json_t *object, const char *member)
-{
-    const char *value = json_string_value(json_object_get(object, member));
-    return value ? value : "";
-}
 
 static enum tone tone_of(const char *level)
 {
@@ -37,18 +32,17 @@ void show_doctor(const json_t *result, bool colour, struct buf *out)
     struct table table;
     const json_t *finding;
     size_t i;
-    table_init(&table, 3, colour);
+    table_begin(&table, NULL, 3, colour);
     json_array_foreach(json_object_get(result, "findings"), i, finding)
     {
-        const char *level = text(finding, "level");
+        const char *level = field_text(finding, "level");
         table_put(&table, tone_of(level), level);
-        table_put(&table, PLAIN, text(finding, "check"));
-        table_put(&table, tone_of(level) == GOOD ? PLAIN : BOLD, text(finding, "what"));
-        put_advice(&table, "why", text(finding, "why"));
-        put_advice(&table, "do", text(finding, "do"));
+        table_put(&table, PLAIN, field_text(finding, "check"));
+        table_put(&table, tone_of(level) == GOOD ? PLAIN : BOLD, field_text(finding, "what"));
+        put_advice(&table, "why", field_text(finding, "why"));
+        put_advice(&table, "do", field_text(finding, "do"));
     }
-    table_print(&table, 0, out);
-    table_free(&table);
+    table_end(&table, 0, out);
     buf_printf(out, "\n%lld faults, %lld warnings, %lld notes\n",
                (long long)json_integer_value(json_object_get(result, "faults")),
                (long long)json_integer_value(json_object_get(result, "warnings")),

@@ -13,17 +13,11 @@ struct table_cell {
     enum tone tone;
 };
 
-void table_init(struct table *table, size_t columns, bool colour)
+void table_begin(struct table *table, const char *const *heads, size_t columns, bool colour)
 {
     *table = (struct table){.columns = columns, .colour = colour};
-}
-
-void table_free(struct table *table)
-{
-    for (size_t i = 0; i < table->count; i++)
-        free(table->cells[i].text);
-    free(table->cells);
-    *table = (struct table){0};
+    for (size_t i = 0; heads && i < columns; i++)
+        table_put(table, DIM, heads[i]);
 }
 
 /* Columns on the screen: octets that begin a UTF-8 sequence. Wide characters are rare enough here. */
@@ -82,7 +76,7 @@ static void print_row(const struct table *table, size_t row, const size_t *width
     buf_puts(out, "\n");
 }
 
-void table_print(const struct table *table, int indent, struct buf *out)
+void table_end(struct table *table, int indent, struct buf *out)
 {
     size_t widths[TABLE_COLUMNS] = {0};
     for (size_t i = 0; i < table->count; i++)
@@ -90,4 +84,8 @@ void table_print(const struct table *table, int indent, struct buf *out)
             widths[i % table->columns] = table->cells[i].width;
     for (size_t row = 0; row < table->count; row += table->columns)
         print_row(table, row, widths, indent, out);
+    for (size_t i = 0; i < table->count; i++)
+        free(table->cells[i].text);
+    free(table->cells);
+    *table = (struct table){0};
 }

@@ -15,11 +15,11 @@ struct table {
     bool colour;
 };
 
-void table_init(struct table *table, size_t columns, bool colour);
-void table_free(struct table *table);
+/* heads: the first row, one a column; NULL: none. */
+void table_begin(struct table *table, const char *const *heads, size_t columns, bool colour);
+/* Appends the rows, each with `indent` spaces before it; a row's last filled cell is not padded. Frees. */
+void table_end(struct table *table, int indent, struct buf *out);
 /* The next cell, row by row; text is copied. NULL is an empty cell. */
 void table_put(struct table *table, enum tone tone, const char *text);
 void table_printf(struct table *table, enum tone tone, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* Appends the rows, each with `indent` spaces before it; a row's last filled cell is not padded. */
-void table_print(const struct table *table, int indent, struct buf *out);

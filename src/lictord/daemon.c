@@ -84,7 +84,9 @@ void daemon_free(struct daemon *daemon)
         if (daemon->signals[i])
             event_free(daemon->signals[i]);
     signal(SIGHUP, SIG_IGN);
+    tasks_stop(daemon->tasks);
     control_free(daemon->control);
+    daemon->control = NULL;
     daemon_confirm_view(daemon);
     datacenters_free(daemon->datacenters);
     watch_free(daemon->watch);
@@ -113,6 +115,7 @@ void daemon_free(struct daemon *daemon)
     updates_free(daemon->updates);
     inbox_free(daemon->inbox);
     store_free(daemon->store);
+    tasks_free(daemon->tasks);
     hosted_zones_free(daemon->zones);
     catalog_free(daemon->catalog);
     action_free(daemon->actions);

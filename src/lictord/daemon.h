@@ -25,6 +25,7 @@
 #include "lictor/serials.h"
 #include "lictor/serve.h"
 #include "lictor/store.h"
+#include "lictor/tasks.h"
 #include "lictor/transfer.h"
 #include "lictor/update.h"
 #include "lictor/watch.h"
@@ -66,6 +67,7 @@ struct daemon {
     struct zone_state services_state;
     struct hosted_zones *zones;
     struct store *store; /* NULL: no election */
+    struct tasks *tasks; /* likewise */
     bool zones_loaded;   /* the first load has ended */
     bool view_restored;  /* a view from disk is being served */
     bool triggers_armed;
@@ -122,6 +124,8 @@ void daemon_confirm_view(struct daemon *daemon);
 
 struct role_hooks daemon_role_hooks(struct daemon *daemon);
 struct runner_hooks daemon_runner_hooks(struct daemon *daemon);
+/* What others pass on to this instance while it is primary. */
+void daemon_start_tasks(struct daemon *daemon);
 void daemon_control_hooks(struct daemon *daemon, struct control_view *view);
 /* Builder job and tick. arg: the daemon. */
 void daemon_save_epoch(void *arg);

@@ -35,12 +35,14 @@ static void on_role_event(void *arg, const struct role_event *event)
             serials_promoted(daemon->serials);
         if (daemon->store)
             store_role(daemon->store, true, role_session(daemon->role), event->epoch);
+        tasks_role(daemon->tasks, true, event->epoch);
     } else if (event->kind == ROLE_DEMOTED) {
         action_role(daemon->actions, false, event->epoch, event->reason);
         if (daemon->serials)
             serials_demoted(daemon->serials);
         if (daemon->store)
             store_role(daemon->store, false, "", event->epoch);
+        tasks_role(daemon->tasks, false, event->epoch);
     }
     if (!daemon->role)
         return; /* an event from within role_new */
@@ -118,6 +120,29 @@ struct role_hooks daemon_role_hooks(struct daemon *daemon)
 struct runner_hooks daemon_runner_hooks(struct daemon *daemon)
 {
     return (struct runner_hooks){on_action_result, on_runner_gone, daemon};
+}
+
+static void on_task(void *arg, const json_t *task, const char *from, struct buf *body, task_done_fn *done,
+                    void *done_arg)
+{
+    struct daemon *daemon = arg;
+    if (daemon->control)
+        control_task(daemon->control, task, from, body, done, done_arg);
+    else
+        done(done_arg, NULL, "lictord is starting or stopping");
+}
+
+void daemon_start_tasks(struct daemon *daemon)
+{
+    if (!daemon->store)
+        return;
+    daemon->tasks = tasks_new(&(struct tasks_config){.base = daemon->base,
+                                                     .client = daemon->store_client,
+                                                     .role = daemon->role,
+                                                     .cluster = daemon->config->election.cluster,
+                                                     .node = daemon->config->node,
+                                                     .run = on_task,
+                                                     .run_arg = daemon});
 }
 
 /* --- for control ------------------------------------------------------------------------------------ */

@@ -278,6 +278,8 @@ static int start_control(struct daemon *daemon, struct err *err)
         .actions = daemon->actions,
         .desk = daemon->desk,
         .ondemand = daemon->ondemand,
+        .store = daemon->store,
+        .tasks = daemon->tasks,
         .watch_client = daemon->watch_client,
         .ondemand_client = daemon->ondemand_client,
         .election_client = daemon->election_client,
@@ -413,6 +415,7 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
     builder_every(daemon->builder, SAVE_INTERVAL, daemon_save_epoch,
                   daemon); /* if the disk was full before */
     start_watch(daemon);
+    daemon_start_tasks(daemon);
     if (start_control(daemon, err))
         return -1;
     hosted_zones_read(daemon->zones, config, true, on_zones_read, daemon);

@@ -477,6 +477,13 @@ void core_submit(struct core *core, struct submission *submission, nstime now)
     core_step(core);
 }
 
+void core_freeze(struct core *core, const char *why, nstime now)
+{
+    core->now = now;
+    snprintf(core->frozen, sizeof core->frozen, "%s", why);
+    core_step(core);
+}
+
 void core_recover_seen(struct core *core, nstime now)
 {
     core->now = now;

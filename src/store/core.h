@@ -55,7 +55,11 @@ struct submission {
     void *arg;           /* of edit and done */
     struct zone *file;   /* one reference */
     enum store_import_mode mode;
-    store_done_fn *done; /* the caller's; for the hook */
+    bool health; /* follows health: goes on while the zone is frozen */
+    /* Of an import with `previewed`: nothing is committed, these are what would change. */
+    struct difference *merge, *replace;
+    store_preview_fn *previewed; /* instead of done */
+    store_done_fn *done;         /* the caller's; for the hook */
     struct store_result result;
     struct err error;
 };
@@ -107,6 +111,9 @@ void core_reply(struct core *core, const struct kv_reply *reply, nstime now);
 void core_role(struct core *core, bool primary, uint64_t epoch, nstime now);
 void core_file(struct core *core, struct zone *file, nstime now); /* takes over the reference */
 void core_submit(struct core *core, struct submission *submission, nstime now);
+#define STORE_FROZEN 640 /* octets of such a text */
+/* why: "" for a zone that is not frozen. */
+void core_freeze(struct core *core, const char *why, nstime now);
 void core_recover_seen(struct core *core, nstime now); /* there are keys below recover/<zone>/; primary */
 void core_others_broken(struct core *core, bool all);  /* every other living member's mirror is broken too */
 void core_timer(struct core *core, nstime now);

@@ -42,6 +42,7 @@ struct pending {
     struct store_head head;    /* after it */
     struct chunks chunks;      /* written first */
     struct submission *asked;
+    bool guarded; /* not for a frozen zone */
     bool unknown; /* a sending of the last transaction went without an answer */
     bool mends;
 };
@@ -114,6 +115,8 @@ struct core {
     struct submission *queue, **queue_end;
     struct pending pending;
     uint64_t burned; /* chunks were sent under this seq: a late one must not meet another content's */
+
+    char frozen[STORE_FROZEN]; /* why changes are refused; "": they are not */
 
     struct zone *file; /* of the configuration; NULL: none new */
     struct zone_hash file_hash;

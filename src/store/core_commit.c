@@ -13,6 +13,16 @@
 
 /* --- telling those who asked -------------------------------------------------------------------------- */
 
+/* The configuration's file is not forgotten because it could not be imported now. */
+static void keep_file(struct core *core, const struct submission *submission)
+{
+    bool configured = submission->file && !submission->done && !submission->previewed;
+    if (!configured || core->file)
+        return;
+    core->file = zone_ref(submission->file);
+    core->file_hash = zone_hash(core->file);
+}
+
 static void decide(struct core *core, struct submission *submission, enum store_outcome outcome,
                    const char *error)
 {
@@ -20,10 +30,8 @@ static void decide(struct core *core, struct submission *submission, enum store_
     submission->result.serial = core->at.serial;
     submission->result.seq = core->at.seq;
     bool later = outcome == STORE_NOT_PRIMARY || outcome == STORE_UNKNOWN || outcome == STORE_FAILED;
-    if (later && submission->file && !submission->done && !core->file) {
-        core->file = zone_ref(submission->file); /* the configuration's: judged again in the next reign */
-        core->file_hash = zone_hash(core->file);
-    }
+    if (later)
+        keep_file(core, submission); /* judged again in the next reign */
     if (error && error != submission->error.text)
         snprintf(submission->error.text, sizeof submission->error.text, "%s", error);
     submission->result.error = submission->error.text[0] ? submission->error.text : NULL;
@@ -60,6 +68,31 @@ static void requeue(struct core *core, struct submission *list)
     if (!core->queue)
         core->queue_end = &last->next;
     core->queue = list;
+}
+
+/* --- frozen zones --------------------------------------------------------------------------------------- */
+
+static bool goes_on(const struct submission *submission)
+{
+    return submission->health || submission->previewed;
+}
+
+/* Refuses what a frozen zone does not take; the rest of the list, in order, goes (back) into the queue. */
+static void refuse_frozen(struct core *core, struct submission *list)
+{
+    struct submission *rest = NULL, **end = &rest;
+    for (struct submission *next; list; list = next) {
+        next = list->next;
+        list->next = NULL;
+        if (goes_on(list)) {
+            *end = list;
+            end = &list->next;
+        } else {
+            keep_file(core, list); /* until it is thawed */
+            decide(core, list, STORE_REFUSED, core->frozen);
+        }
+    }
+    requeue(core, rest);
 }
 
 /* --- the end of a commit ------------------------------------------------------------------------------ */
@@ -141,6 +174,21 @@ static void failed(struct core *core, enum store_outcome outcome, const char *er
     decide_all(core, asked, outcome, error);
 }
 
+/* Somebody froze the zone, and Consul knew before this instance did: it holds until the next report. */
+static void frozen_meanwhile(struct core *core)
+{
+    struct submission *asked = core->pending.asked;
+    if (core->pending.unknown) {
+        failed(core, STORE_UNKNOWN, "Consul's answer was lost, and the zone is frozen now");
+        return;
+    }
+    if (!core->frozen[0])
+        snprintf(core->frozen, sizeof core->frozen, "the zone is frozen; `lictor zone thaw` ends that");
+    abandon_chunks(core);
+    pending_clear(core);
+    refuse_frozen(core, asked);
+}
+
 void commit_role_lost(struct core *core)
 {
     struct submission *queue = core->queue;
@@ -179,6 +227,13 @@ static void check_chunks(const struct core *core, struct kv_request *request, si
     }
 }
 
+/* The last word on a freeze is Consul's: this instance may not have heard of it yet. */
+static void check_frozen(const struct core *core, struct kv_request *request)
+{
+    if (core->pending.guarded)
+        core_op(request, KV_CHECK_NOT_EXISTS, xasprintf("control/freeze/%s", core->name));
+}
+
 static void send_chunk(struct core *core)
 {
     struct chunk *chunk = &core->pending.chunks.items[core->pending.chunks.next];
@@ -206,7 +261,14 @@ static void send_commit(struct core *core)
     }
     struct kv_op *op = core_op(request, KV_SET, core_head_key(core));
     store_head_encode(&pending->head, &op->value);
+    check_frozen(core, request); /* last: the head's conflict comes first in a 409 */
     core_send(core, COMMITTING, request);
+}
+
+/* Where send_commit put it. */
+static int frozen_op(const struct core *core)
+{
+    return 3 + (core->pending.chunk_index != 0) + (core->pending.octets.len != 0);
 }
 
 static uint64_t index_of(const struct kv_reply *reply, const char *key)
@@ -240,6 +302,9 @@ void commit_reply(struct core *core, const struct kv_reply *reply)
         core_back_off(core, reply, "committing");
         failed(core, STORE_NOT_PRIMARY, "this instance lost the role");
         core->head_doubted = true;
+    } else if (reply->status == 409 && final && pending->guarded && reply->failed_op == frozen_op(core)) {
+        core_works(core);
+        frozen_meanwhile(core);
     } else if (reply->status == 409) {
         core->counters.conflicts++;
         core->head_doubted = true;                        /* commit_head_seen decides */
@@ -441,6 +506,7 @@ static void commit_queue(struct core *core)
     struct zone *version = zone_ref(core->zone);
     const char *author = NULL;
     unsigned count = 0;
+    bool guarded = false;
     while (core->queue && core->queue->edit && count++ < CHANGES_AT_ONCE) {
         struct submission *submission = take(core);
         *end = submission;
@@ -448,6 +514,7 @@ static void commit_queue(struct core *core)
         struct zone *next = change(core, version, submission);
         if (!next)
             continue;
+        guarded |= !submission->health;
         author = author && strcmp(author, submission->author) ? "several" : submission->author;
         zone_unref(version);
         version = next;
@@ -467,6 +534,7 @@ static void commit_queue(struct core *core)
         decide_all(core, asked, STORE_FAILED, err.text);
     else
         core->pending.asked = asked;
+    core->pending.guarded = guarded && core->pending.active;
 }
 
 /* --- imports ------------------------------------------------------------------------------------------ */
@@ -547,6 +615,20 @@ static void forget_last_file(struct core *core)
     core->last_file_read = false;
 }
 
+/* What it would do, and what it would if it replaced the zone. */
+static void preview_import(struct core *core, struct submission *submission)
+{
+    struct zone *merged = import(core, submission, &submission->error);
+    if (merged)
+        submission->merge = difference_between(core->zone, merged);
+    if (merged)
+        zone_unref(merged);
+    submission->replace = difference_between(core->zone, submission->file);
+    forget_last_file(core);
+    decide(core, submission, merged ? STORE_UNCHANGED : STORE_REFUSED,
+           merged ? NULL : submission->error.text);
+}
+
 static void commit_import(struct core *core)
 {
     struct submission *submission = core->queue;
@@ -561,6 +643,10 @@ static void commit_import(struct core *core)
         return;
     }
     take(core);
+    if (submission->previewed) {
+        preview_import(core, submission);
+        return;
+    }
     bool fresh = !core->zone;
     uint32_t serial = zone_serial(submission->file);
     struct zone *file = zone_ref(submission->file), *zone = import(core, submission, &submission->error);
@@ -577,6 +663,11 @@ static void commit_import(struct core *core)
     zone_unref(file);
     if (!result) {
         core->pending.asked = submission;
+        core->pending.guarded = true;
+        return;
+    }
+    if (submission->done) { /* who asked is told; the configuration's file is nobody's, so it is shown */
+        decide(core, submission, STORE_REFUSED, submission->error.text);
         return;
     }
     snprintf(core->file_error, sizeof core->file_error,
@@ -621,7 +712,13 @@ bool commit_step(struct core *core)
     if (!pending->active && !core->kv && !commit_head_only(core))
         return false;
     if (!pending->active && core->kv) {
-        if (core->file)
+        if (core->frozen[0] && core->queue) {
+            struct submission *queue = core->queue;
+            core->queue = NULL;
+            core->queue_end = &core->queue;
+            refuse_frozen(core, queue);
+        }
+        if (core->file && !core->frozen[0])
             judge_file(core);
         while (core->queue && !core->pending.active && core->doing == IDLE) {
             if (!core->queue->edit)

@@ -98,36 +98,57 @@ static void name_conflict(struct buf *named, unsigned conflicts, const struct rr
                dns_type_text(at->type, type));
 }
 
+/* Applies what is different between was and wanted where `current` is still as `was` had it. What is not, and
+ * not as wanted either, is a conflict: named, unless it is to stay. Returns how many are named, or -1 with
+ * err. */
+static int three_way(struct zone_edit *edit, const struct zone *current, const struct zone *before,
+                     const struct zone *after, bool stay, struct buf *named, struct err *err)
+{
+    struct difference *difference = difference_between(before, after);
+    struct rrsets at = {.difference = difference};
+    int conflicts = 0, result = 0;
+    while (!result && next_rrset(&at)) {
+        const struct piece *wanted = zone_get(after, at.owner, at.type);
+        const struct piece *was = zone_get(before, at.owner, at.type);
+        const struct piece *is = zone_get(current, at.owner, at.type);
+        /* Every commit has raised the serial, so both sides always have changed the SOA. */
+        if (at.type == DNS_SOA || pieces_equal(is, was))
+            result = set(edit, at.owner, at.type, wanted, err);
+        else if (!pieces_equal(is, wanted) && !stay)
+            name_conflict(named, (unsigned)++conflicts, &at);
+    }
+    difference_unref(difference);
+    if (conflicts > NAMED_MAX)
+        buf_puts(named, " and others");
+    return result ? -1 : conflicts;
+}
+
 int merge_file(struct zone_edit *edit, const struct zone *current, const struct zone *last,
                const struct zone *file, enum store_import_mode mode, struct err *err)
 {
     if (!last || mode == STORE_IMPORT_REPLACE)
         return replace(edit, current, file, err);
-    struct difference *difference = difference_between(last, file);
-    struct rrsets at = {.difference = difference};
     struct buf named = {0};
-    unsigned conflicts = 0;
-    int result = 0;
-    while (!result && next_rrset(&at)) {
-        const struct piece *wanted = zone_get(file, at.owner, at.type);
-        const struct piece *was = zone_get(last, at.owner, at.type);
-        const struct piece *is = zone_get(current, at.owner, at.type);
-        /* Every commit has raised the serial, so both sides always have changed the SOA. */
-        if (at.type == DNS_SOA || pieces_equal(is, was))
-            result = set(edit, at.owner, at.type, wanted, err);
-        else if (!pieces_equal(is, wanted) && mode == STORE_IMPORT_MERGE)
-            name_conflict(&named, ++conflicts, &at);
-    }
-    if (!result && conflicts) {
-        const char *more = conflicts > NAMED_MAX ? " and others" : "";
-        result = err_set(err,
-                         "%u RRset%s changed both in the file and in the zone since the last import: %s%s; "
-                         "--ours keeps the zone's, --replace takes the whole file",
-                         conflicts, conflicts == 1 ? " was" : "s were", buf_str(&named), more);
-    }
+    int conflicts = three_way(edit, current, last, file, mode == STORE_IMPORT_OURS, &named, err);
+    if (conflicts > 0)
+        err_set(err,
+                "%d RRset%s changed both in the file and in the zone since the last import: %s; --ours keeps "
+                "the zone's, --replace takes the whole file",
+                conflicts, conflicts == 1 ? " was" : "s were", buf_str(&named));
     buf_free(&named);
-    difference_unref(difference);
-    return result;
+    return conflicts ? -1 : 0;
+}
+
+int merge_back(struct zone_edit *edit, const struct zone *current, const struct zone *began,
+               const struct zone *target, struct err *err)
+{
+    struct buf named = {0};
+    int conflicts = three_way(edit, current, began, target, false, &named, err);
+    if (conflicts > 0)
+        err_set(err, "%d RRset%s changed again meanwhile: %s; nothing was done, try again", conflicts,
+                conflicts == 1 ? " was" : "s were", buf_str(&named));
+    buf_free(&named);
+    return conflicts ? -1 : 0;
 }
 
 /* --- differences ------------------------------------------------------------------------------------ */

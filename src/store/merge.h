@@ -13,6 +13,11 @@
 int merge_file(struct zone_edit *edit, const struct zone *current, const struct zone *last,
                const struct zone *file, enum store_import_mode mode, struct err *err);
 
+/* Back to target, an older version than `began`, in a zone that may have changed since it was at `began`:
+ * what changed meanwhile stays, and is a conflict where it is about the same RRset. As merge_file. */
+int merge_back(struct zone_edit *edit, const struct zone *current, const struct zone *began,
+               const struct zone *target, struct err *err);
+
 /* As much of a difference as can be: what is to be removed goes where it is there, what is to be added comes
  * where it is not; of two TTLs the added one. A change that would set a CNAME beside other data is left out,
  * and named in err (the first). The SOA stays as it is. Returns how many RRsets were left out. */

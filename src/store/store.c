@@ -55,7 +55,13 @@ static void on_mirror_all(void *arg, struct core *core)
 static void run_done(void *arg)
 {
     struct submission *submission = arg;
-    submission->done(submission->arg, &submission->result);
+    if (submission->previewed)
+        submission->previewed(submission->arg, &(struct store_preview){.serial = submission->result.serial,
+                                                                       .merge = submission->merge,
+                                                                       .replace = submission->replace,
+                                                                       .error = submission->result.error});
+    else
+        submission->done(submission->arg, &submission->result);
     free(submission);
 }
 
@@ -64,7 +70,7 @@ static void finish(struct store *store, struct submission *submission)
     if (submission->file)
         zone_unref(submission->file);
     submission->file = NULL;
-    if (submission->done)
+    if (submission->done || submission->previewed)
         builder_to_main(store->config.builder, run_done, submission);
     else
         free(submission);
@@ -87,7 +93,7 @@ static void on_note(void *arg, struct core *core, int level, const char *text)
 /* --- zones (builder) ---------------------------------------------------------------------------------------
  */
 
-static struct zone_entry *find(const struct store *store, const uint8_t *apex)
+struct zone_entry *store_find(const struct store *store, const uint8_t *apex)
 {
     uint8_t lower[NAME_MAX_WIRE];
     size_t len = (size_t)name_lower(apex, lower);
@@ -124,7 +130,7 @@ static struct zone_entry *entry_new(struct store *store, const uint8_t *apex, st
 
 void store_zone(struct store *store, const uint8_t *apex, struct zone_state *state, bool kv)
 {
-    struct zone_entry *entry = find(store, apex);
+    struct zone_entry *entry = store_find(store, apex);
     bool known = entry != NULL;
     if (known && !entry->forgotten && (entry->mirror != NULL) == kv)
         return;
@@ -149,7 +155,7 @@ void store_zone(struct store *store, const uint8_t *apex, struct zone_state *sta
 
 void store_forget(struct store *store, const uint8_t *apex)
 {
-    struct zone_entry *entry = find(store, apex);
+    struct zone_entry *entry = store_find(store, apex);
     if (!entry)
         return;
     pthread_mutex_lock(&store->lock);
@@ -159,7 +165,7 @@ void store_forget(struct store *store, const uint8_t *apex)
 
 void store_file(struct store *store, struct zone *file)
 {
-    struct zone_entry *entry = find(store, zone_apex(file));
+    struct zone_entry *entry = store_find(store, zone_apex(file));
     if (!entry) {
         zone_unref(file);
         return;
@@ -174,7 +180,7 @@ void store_file(struct store *store, struct zone *file)
 bool store_has_content(struct store *store, const uint8_t *apex)
 {
     pthread_mutex_lock(&store->lock);
-    const struct zone_entry *entry = find(store, apex);
+    const struct zone_entry *entry = store_find(store, apex);
     bool content = entry && entry->shown.content;
     pthread_mutex_unlock(&store->lock);
     return content;
@@ -182,14 +188,14 @@ bool store_has_content(struct store *store, const uint8_t *apex)
 
 const struct zone *store_current(const struct store *store, const uint8_t *apex)
 {
-    const struct zone_entry *entry = find(store, apex);
+    const struct zone_entry *entry = store_find(store, apex);
     return entry && !entry->forgotten ? core_zone(entry->core) : NULL;
 }
 
 int store_history(const struct store *store, const uint8_t *apex,
                   int (*visit)(void *arg, const struct store_change *change), void *arg)
 {
-    const struct zone_entry *entry = find(store, apex);
+    const struct zone_entry *entry = store_find(store, apex);
     struct store_entry *const *log;
     size_t count = entry ? core_log(entry->core, &log) : 0;
     for (size_t i = 0; i < count; i++) {
@@ -348,6 +354,7 @@ void store_role(struct store *store, bool primary, const char *session, uint64_t
     *job = (struct role_job){.store = store, .primary = primary, .epoch = epoch};
     snprintf(job->session, sizeof job->session, "%s", session);
     builder_post(store->config.builder, run_role, free, job);
+    snprintf(store->role_session, sizeof store->role_session, "%s", session);
     if (store->stopped)
         return;
     consul_watch_free(store->recover);
@@ -373,7 +380,7 @@ struct submit_job {
 static void run_submit(void *arg)
 {
     struct submit_job *job = arg;
-    struct zone_entry *entry = find(job->store, job->apex);
+    struct zone_entry *entry = store_find(job->store, job->apex);
     if (entry && !job->store->dead) {
         core_submit(entry->core, job->submission, clock_boot());
         store_show(entry);
@@ -386,8 +393,7 @@ static void run_submit(void *arg)
     finish(job->store, job->submission);
 }
 
-static void submit(struct store *store, const uint8_t *apex, const char *author,
-                   struct submission *submission)
+void store_submit(struct store *store, const uint8_t *apex, const char *author, struct submission *submission)
 {
     struct submit_job *job = xcalloc(1, sizeof *job);
     job->store = store;
@@ -404,7 +410,18 @@ void store_commit(struct store *store, const uint8_t *apex, const char *author, 
     submission->edit = edit;
     submission->done = done;
     submission->arg = arg;
-    submit(store, apex, author, submission);
+    store_submit(store, apex, author, submission);
+}
+
+void store_commit_health(struct store *store, const uint8_t *apex, const char *author, store_edit_fn *edit,
+                         store_done_fn *done, void *arg)
+{
+    struct submission *submission = xcalloc(1, sizeof *submission);
+    submission->edit = edit;
+    submission->health = true;
+    submission->done = done;
+    submission->arg = arg;
+    store_submit(store, apex, author, submission);
 }
 
 void store_import(struct store *store, struct zone *file, enum store_import_mode mode, const char *author,
@@ -415,7 +432,7 @@ void store_import(struct store *store, struct zone *file, enum store_import_mode
     submission->mode = mode;
     submission->done = done;
     submission->arg = arg;
-    submit(store, zone_apex(file), author, submission);
+    store_submit(store, zone_apex(file), author, submission);
 }
 
 /* --- life
@@ -446,6 +463,7 @@ void store_start(struct store *store)
         .path = path, .consistency = "consistent", .wait = HEADS_WAIT, .rate = WAKES_MAX, .burst = 4};
     store->heads = consul_watch_new(store->config.client, &options, on_heads, store);
     free(path);
+    freeze_start(store);
 }
 
 static void run_stop(void *arg)
@@ -462,6 +480,7 @@ void store_stop(struct store *store)
         return;
     consul_watch_free(store->heads);
     consul_watch_free(store->recover);
+    freeze_stop(store);
     store->heads = store->recover = NULL;
     store->stopped = true;
     courier_stop(store->courier);

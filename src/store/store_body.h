@@ -24,6 +24,13 @@ struct shown {
     char error[512], mirror[256];
 };
 
+/* `control/freeze/<zone>` */
+struct frozen {
+    bool is;
+    char who[256], why[256];
+    int64_t at; /* CLOCK_REALTIME, seconds */
+};
+
 struct zone_entry {
     struct zone_entry *next;
     struct store *store;
@@ -32,6 +39,7 @@ struct zone_entry {
     struct zone_state *state;
     uint8_t apex[NAME_MAX_WIRE];
     bool forgotten;
+    struct frozen frozen; /* builder's to change, under store->lock */
     struct shown shown;
 };
 
@@ -63,7 +71,21 @@ struct store {
     nstime progress_at; /* main's: when the two were shown last */
     uint64_t shown_sequence, shown_epoch;
     bool stopped;
+
+    struct consul_watch *freezes; /* main's, as the next (freeze.c) */
+    struct freezing *freezing;
+    char role_session[64];
 };
+
+/* NULL if it is not known. */
+struct zone_entry *store_find(const struct store *store, const uint8_t *apex);
+/* Main. */
+void store_submit(struct store *store, const uint8_t *apex, const char *author,
+                  struct submission *submission);
+
+/* freeze.c; main */
+void freeze_start(struct store *store);
+void freeze_stop(struct store *store);
 
 /* What is shown of a zone, after each event. Builder. */
 void store_show(struct zone_entry *entry);

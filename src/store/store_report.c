@@ -108,6 +108,16 @@ void store_counters(struct store *store, struct store_counters *out)
     pthread_mutex_unlock(&store->lock);
 }
 
+static json_t *frozen_json(const struct frozen *frozen)
+{
+    char at[TIME_TEXT];
+    json_t *json = json_object();
+    json_object_set_new(json, "who", json_clean(frozen->who));
+    json_object_set_new(json, "at", json_string(time_format(frozen->at * NS_PER_S, at)));
+    json_object_set_new(json, "why", json_clean(frozen->why));
+    return json;
+}
+
 json_t *store_status(struct store *store, const uint8_t *apex)
 {
     uint8_t lower[NAME_MAX_WIRE];
@@ -115,8 +125,11 @@ json_t *store_status(struct store *store, const uint8_t *apex)
     pthread_mutex_lock(&store->lock);
     const struct zone_entry *entry = strmap_get(store->by_apex, lower, len);
     struct shown shown = {0};
-    if (entry)
+    struct frozen frozen = {0};
+    if (entry) {
         shown = entry->shown;
+        frozen = entry->frozen;
+    }
     pthread_mutex_unlock(&store->lock);
     if (!entry)
         return NULL;
@@ -137,6 +150,7 @@ json_t *store_status(struct store *store, const uint8_t *apex)
     if (shown.kv)
         json_object_set_new(json, "mirror",
                             shown.mirror[0] ? json_clean(shown.mirror) : json_string("saved"));
+    json_object_set_new(json, "frozen", frozen.is ? frozen_json(&frozen) : json_null());
     json_object_set_new(json, "error", shown.error[0] ? json_clean(shown.error) : json_null());
     return json;
 }

@@ -2,6 +2,7 @@
  * network to the one that has the privileges. The first octet chooses. */
 #include "action/wire.h"
 #include "control/request.h"
+#include "control/zone_request.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,6 +17,10 @@ static void request(const char *line, size_t len)
     struct buf reply = {0};
     if (request_parse(line, len, &parsed, &err) == 0) {
         assert(parsed.verb < VERBS && strlen(parsed.name) <= REQUEST_NAME_MAX);
+        struct zone_request zone;
+        if (parsed.verb == VERB_ZONE && zone_request_parse(parsed.args, &zone, &err))
+            assert(err.text[0]);
+        request_free(&parsed);
         return;
     }
     assert(err.text[0]);

@@ -1,4 +1,4 @@
-#include "config/nearest.h"
+#include "lictor/nearest.h"
 
 #include <string.h>
 
