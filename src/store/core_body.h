@@ -42,8 +42,9 @@ struct pending {
     struct store_head head;    /* after it */
     struct chunks chunks;      /* written first */
     struct submission *asked;
-    bool guarded; /* not for a frozen zone */
-    bool unknown; /* a sending of the last transaction went without an answer */
+    bool guarded;  /* not for a frozen zone */
+    int frozen_op; /* which operation of the commit finds that */
+    bool unknown;  /* a sending of the last transaction went without an answer */
     bool mends;
 };
 

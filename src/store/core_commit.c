@@ -228,8 +228,9 @@ static void check_chunks(const struct core *core, struct kv_request *request, si
 }
 
 /* The last word on a freeze is Consul's: this instance may not have heard of it yet. */
-static void check_frozen(const struct core *core, struct kv_request *request)
+static void check_frozen(struct core *core, struct kv_request *request)
 {
+    core->pending.frozen_op = (int)request->count;
     if (core->pending.guarded)
         core_op(request, KV_CHECK_NOT_EXISTS, xasprintf("control/freeze/%s", core->name));
 }
@@ -265,12 +266,6 @@ static void send_commit(struct core *core)
     core_send(core, COMMITTING, request);
 }
 
-/* Where send_commit put it. */
-static int frozen_op(const struct core *core)
-{
-    return 3 + (core->pending.chunk_index != 0) + (core->pending.octets.len != 0);
-}
-
 static uint64_t index_of(const struct kv_reply *reply, const char *key)
 {
     uint64_t index = 0;
@@ -302,7 +297,7 @@ void commit_reply(struct core *core, const struct kv_reply *reply)
         core_back_off(core, reply, "committing");
         failed(core, STORE_NOT_PRIMARY, "this instance lost the role");
         core->head_doubted = true;
-    } else if (reply->status == 409 && final && pending->guarded && reply->failed_op == frozen_op(core)) {
+    } else if (reply->status == 409 && final && pending->guarded && reply->failed_op == pending->frozen_op) {
         core_works(core);
         frozen_meanwhile(core);
     } else if (reply->status == 409) {
