@@ -13,7 +13,7 @@ struct history;
  * Returns one reference. */
 struct history *history_add(const struct history *before, struct difference *difference, size_t max_size);
 #define HISTORY_DIFFERENCES_MAX 1000
-/* DESIGN 4.4: what is kept for a zone of so many octets (about) together. */
+/* What is kept for a zone of so many octets (about) together. */
 size_t history_size_for(size_t records);
 
 /* Gives `next` the history of the version before it, and what changed since. Nothing may be followed where

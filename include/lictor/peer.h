@@ -1,4 +1,4 @@
-/* Messages between instances (DESIGN 4.6): DNS over UDP to the address that a peer advertises, signed by TSIG
+/* Messages between instances: DNS over UDP to the address that a peer advertises, signed by TSIG
  * with `peer-key`.
  *
  * Consent for failsafe is a question of the ordinary kind, so that every path that carries DNS carries it,

@@ -1,4 +1,4 @@
-/* Authoritative zones with `store = "kv"`: their truth is in Consul's KV (DESIGN 4.4), each instance has a
+/* Authoritative zones with `store = "kv"`: their truth is in Consul's KV, each instance has a
  * mirror of them in memory and in `state-dir`, and the primary alone commits.
  *
  *  - A commit is one transaction: check-session on `leader`, check-index of the zone's head, the log entry,
@@ -149,8 +149,8 @@ void store_thaw(struct store *store, const uint8_t *apex, store_freeze_fn *done,
 
 /* From role events: may this instance act, with which session, in which epoch? */
 void store_role(struct store *store, bool primary, const char *session, uint64_t epoch);
-/* Is every zone's mirror current (DESIGN 5, Ready to stand)? false with a reason. A lag below 1 s counts as
- * current, since the successor catches up before it commits; without it each commit would make a standby
+/* Is every zone's mirror current (then the instance may stand)? false with a reason. A lag below 1 s counts
+ * as current, since the successor catches up before it commits; without it each commit would make a standby
  * unready for a moment. */
 bool store_ready(struct store *store, char reason[256]);
 /* How far this instance's mirrors are, for members and ties: the sum of their seqs and the highest epoch. It

@@ -1,6 +1,6 @@
 /* UPDATE (RFC 2136) on every instance: main takes messages from the workers (inbox.h), checks signature and
  * rights, and has the store commit what they ask for; the reply goes out when Consul has it. On an instance
- * that is not primary the message goes to the one that is, untouched inside a message of ours (DESIGN 4.6),
+ * that is not primary the message goes to the one that is, untouched inside a message of ours,
  * and that one's reply, signed for the client, comes back: one hop.
  *
  * What cannot be decided in UPDATE_PATIENCE is SERVFAIL with EDE: it may have been done, or not. A message

@@ -1,5 +1,5 @@
 /* Keeps the catalog current from Consul with few connections, and decides what to believe: an empty or denied
- * list does not empty the view (DESIGN 6, last row). Requests and timers on main; bodies are parsed on the
+ * list does not empty the view. Requests and timers on main; bodies are parsed on the
  * builder.
  *
  * Health: blocked queries on health/state/critical and health/state/warning. A check that enters is applied

@@ -18,7 +18,7 @@ struct zone;
 struct zone_edit;
 
 enum zone_kind {
-    ZONE_AUTHORITATIVE, /* answered by right of the gate (DESIGN 5, `standby`) */
+    ZONE_AUTHORITATIVE, /* answered by right of the gate (`standby`, gate.h) */
     ZONE_CATALOG,       /* `consul.` and its reverse zones: answered by every instance */
     ZONE_INSPECT,       /* `lictor.`: answered to loopback and `inspect-from` only */
 };

@@ -86,7 +86,7 @@ static void read_cluster(struct check *check, cfg_t *block)
 }
 
 /* Where peers reach this instance: what is set; else a listen address that says it; a loopback one serves
- * peers on this host (DESIGN 4.1). */
+ * peers on this host. */
 static void read_advertise(struct check *check, cfg_t *block)
 {
     const struct config *config = check->config;

@@ -11,7 +11,7 @@ static void refuse(struct permit *permit, enum dns_rcode rcode, enum answer_reas
     reply_note(&permit->note, ede, text);
 }
 
-/* The right to answer for authoritative zones (DESIGN section 5, `standby`). */
+/* The right to answer for authoritative zones (`standby`, gate.h). */
 static bool gate_allows(struct permit *permit, const struct answer_env *env)
 {
     switch (gate_verdict(env->gate, env->now)) {

@@ -329,7 +329,7 @@ static void mind_sync(struct core *core, enum core_state state)
 {
     if (state != CORE_CURRENT && state != CORE_REWOUND)
         return;
-    /* DESIGN 5: answers go on for the SOA's EXPIRE since the last sync. The primary's own commits prove it
+    /* Answers go on for the SOA's EXPIRE since the last sync. The primary's own commits prove it
      * too. */
     uint32_t expire = core->zone ? zone_soa_expire(core->zone) : 0;
     if (expire && core->kv)
@@ -630,7 +630,7 @@ const char *core_state_text(enum core_state state)
     return texts[state];
 }
 
-/* DESIGN 5: at head with its hash, or beyond; no head, and a head that cannot be read, gate nobody. */
+/* At head with its hash, or beyond; no head, and a head that cannot be read, gate nobody. */
 bool core_ready(const struct core *core, nstime now, nstime *since)
 {
     *since = now;

@@ -10,7 +10,7 @@
 #define TICK         (50 * NS_PER_MS)
 #define RETRY        (10 * NS_PER_S)
 #define HEADS_WAIT   (10 * NS_PER_S)
-#define WAKES_MAX    20 /* a second (DESIGN 4.4) */
+#define WAKES_MAX    20 /* a second */
 #define RECOVER_WAIT (60 * NS_PER_S)
 
 /* --- what a zone's state machine asks for (builder) ------------------------------------------------------

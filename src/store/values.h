@@ -1,4 +1,4 @@
-/* The keys of a zone in Consul's KV and what their values say (DESIGN 4.4). Pure; every octet read is
+/* The keys of a zone in Consul's KV and what their values say. Pure; every octet read is
  * hostile.
  *
  *   heads/<zone>                 where the zone is: a line of text

@@ -1,4 +1,4 @@
-/* What to believe when Consul says that things are gone (DESIGN 6, last row). A list may be empty because the
+/* What to believe when Consul says that things are gone. A list may be empty because the
  * service is gone, because the token lost its rights (200, `[]`, KnownLeader true, also for a consistent
  * read), because a server without a leader answered, or because Consul itself lost its data. Pure. */
 #pragma once

@@ -12,7 +12,7 @@
 /* An extra stands without its owner. */
 #define EXTRA_RDATA 10
 
-/* Pre-drawn orders for unequal weights, one of which a query takes at random; see DESIGN section 1. */
+/* Pre-drawn orders for unequal weights, one of which a query takes at random. */
 #define PIECE_ORDERS 16
 /* 65,535 octets hold fewer A records than this, so no order need be longer. */
 #define PIECE_ORDER_MAX 4096

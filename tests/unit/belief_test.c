@@ -1,4 +1,4 @@
-/* What is believed when things are gone (DESIGN section 6, last row), as sequences of replies. */
+/* What is believed when things are gone, as sequences of replies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

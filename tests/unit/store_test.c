@@ -38,7 +38,7 @@ static void test_heads(void **state)
     struct buf text = {0};
     struct err err;
     store_head_encode(&head, &text);
-    assert_true(text.len <= 200); /* DESIGN 4.4 */
+    assert_true(text.len <= 200); /* a head has to stay small: each commit and each mirror reads it */
     assert_int_equal(store_head_parse(text.data, text.len, &got, &err), 0);
     struct buf again = {0};
     store_head_encode(&got, &again);
