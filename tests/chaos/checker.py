@@ -10,6 +10,9 @@ The rules, and what they forgive:
                 SIGSTOP and sent within 10 ms of its SIGCONT, and counts it.
   identity      an answer names the instance that was asked (NSID) and carries the SOA.
   serials       the serial of a zone never goes back on an instance (RFC 1982).
+  updates       an UPDATE that was acknowledged is in the zone exactly once, on every instance and in what a secondary put together
+                from IXFR; one that was refused is not. Of SERVFAIL and of silence nothing is said: either may be.
+  copies        all of them are the same in the end: the AXFR of each instance, and the secondary's.
   availability  each zone is answered by at least one instance; a fault may name a gap that it is documented to cause.
   acting again  somebody acts, but for the time that a fault is documented to cost.
   recovery      after the end of a fault everything is in order within its bound.
@@ -26,7 +29,8 @@ FOREVER = 1 << 62
 class Findings:
     def __init__(self):
         self.list = []
-        self.counts = {"replies": 0, "answers": 0, "effects": 0, "reigns": 0, "forgiven answers": 0, "stalls of the prober": 0}
+        self.counts = {"replies": 0, "answers": 0, "effects": 0, "reigns": 0, "forgiven answers": 0, "stalls of the prober": 0, "acknowledged updates": 0,
+                       "refused updates": 0, "updates without a word": 0}
 
     def add(self, rule, at, text):
         self.list.append({"rule": rule, "at": at, "text": text})
@@ -193,6 +197,36 @@ def check_serials(history, findings):
             highest.append(probe["serial"] if not highest or serial_less(highest[-1], probe["serial"]) else highest[-1])
 
 
+SERVFAIL = 2
+
+
+def check_updates(history, findings):
+    if not history.updates and not history.contents:
+        return
+    if not history.contents:
+        findings.add("updates", history.updates[0]["asked"], "nobody knows what the zone was in the end")
+        return
+    for update in history.updates:
+        rcode, name = update["rcode"], update["name"]
+        if rcode is None or rcode == SERVFAIL:
+            findings.counts["updates without a word"] += 1
+            continue
+        findings.counts["acknowledged updates" if rcode == 0 else "refused updates"] += 1
+        for content in history.contents:
+            there = len(content["names"].get(name, []))
+            if there != (rcode == 0):
+                findings.add("updates", update["at"], f"{name} was {'acknowledged' if rcode == 0 else 'refused'} by {update['node']}, "
+                             f"and is {there} times in what {content['node']} has")
+    if history.updates and not findings.counts["acknowledged updates"]:
+        findings.add("updates", history.updates[0]["asked"], "none was ever acknowledged")
+    first = history.contents[0]
+    for other in history.contents[1:]:
+        if other["serial"] != first["serial"] or other["lines"] != first["lines"]:
+            differing = sorted(set(first["lines"]) ^ set(other["lines"]))[:3]
+            findings.add("copies", history.events[-1]["at"] if history.events else 0, f"{other['node']} has serial {other['serial']}, "
+                         f"{first['node']} {first['serial']}; they differ in {differing}")
+
+
 def bound(faults, key, begin, end, slack):
     """The longest time that the faults in progress may cost, in seconds; None: no bound."""
     limits = [fault.get(key, 0) for fault in faults if fault["at"] <= end and (fault["steady"] or FOREVER) >= begin]
@@ -258,6 +292,7 @@ def check(history, slack=0.5):
     check_effects(history, reigns, findings)
     check_answers(history, findings)
     check_serials(history, findings)
+    check_updates(history, findings)
     check_availability(history, faults, slack, findings)
     check_acting_again(history, reigns, faults, slack, findings)
     check_recovery(faults, slack, findings)

@@ -1,10 +1,14 @@
 """What a run torments: 3 Consul servers, 3 hosts with a client agent and a lictord each, and a prober in the client's namespace."""
 
+import json
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import dns.query
+import dns.zone
 
 from lib import process
 from lib.consul import Consul, ConsulError
@@ -14,10 +18,14 @@ from lib.wait import until
 
 import net
 from history import Events, collect_gates, now
+from updater import texts
 
-ZONES = ("example.org", "2.0.192.in-addr.arpa")
+UPDATED = "upd.example"
+ZONES = ("example.org", "2.0.192.in-addr.arpa", UPDATED)
+KEYS = {"peers.": "cGVlcnNwZWVyc3BlZXJzcGVlcnNwZWVyc3BlZXJzMTI=", "client.": "Y2xpZW50Y2xpZW50Y2xpZW50Y2xpZW50Y2xpZW50MTI="}
 LEADER = "lictor/default/leader"
 PROBE_MILLISECONDS = 15
+UPDATE_MILLISECONDS = 100
 EFFECT_MILLISECONDS = 120
 LEASE = 2.0
 
@@ -27,7 +35,11 @@ $TTL 300
         IN NS  ns1.example.org.
 {records}
 """
-RECORDS = {"example.org": "ns1 IN A 192.0.2.1\nwww IN A 192.0.2.80", "2.0.192.in-addr.arpa": "80 IN PTR www.example.org."}
+RECORDS = {"example.org": "ns1 IN A 192.0.2.1\nwww IN A 192.0.2.80", "2.0.192.in-addr.arpa": "80 IN PTR www.example.org.",
+           UPDATED: "www IN A 192.0.2.80"}
+
+
+KEY_TEXT = "\n".join(f'key "{name}" {{ secret = "{secret}" }}' for name, secret in KEYS.items())
 
 
 class Cluster:
@@ -36,7 +48,7 @@ class Cluster:
         self.events = Events(folder)
         self.net = net.Net()
         self.servers, self.agents, self.hosts = {}, {}, {}
-        self.prober = None
+        self.prober = self.updater = None
         self.disturbed = False  # was the last fault one of the servers?
         self.serial = 2026010101
         self._processes = process.mark()
@@ -72,8 +84,8 @@ class Cluster:
             actions = {when.split()[-1]: {"when": when, **effect}
                        for when in ("promoted", "demoted", "service pulse is passing", "service pulse is warning")}
             self.hosts[node] = Lictord(state, self.agents[node], node=node, host=address, netns=self.net.name(node), services={},
-                                       election={"lease": f"{LEASE:g}s", "standby": standby}, start=False, inspect_from=["10.77.0.0/24"],
-                                       actions=actions, zones={zone: self.zone_file(node, zone) for zone in ZONES})
+                                       election={"lease": f"{LEASE:g}s", "standby": standby, "peer_key": "peers."}, start=False, inspect_from=["10.77.0.0/24"],
+                                       actions=actions, zones={zone: self.zone_settings(node, zone) for zone in ZONES}, extra=KEY_TEXT)
             self.start_lictord(node)
         # The agents' first synchronizations are over by then, too.
         self.steady(watch=LEASE + 0.5)
@@ -119,7 +131,32 @@ class Cluster:
         self.events.mark("start", node=node)
         self.hosts[node].start(wait=False)
 
+    def start_updater(self):
+        words = [f"{node}={address}" for node, address in net.HOSTS.items()]
+        self.updater = Process("updater", [sys.executable, Path(__file__).with_name("updater.py"), self.folder, UPDATED, "client.",
+                                           KEYS["client."], UPDATE_MILLISECONDS, "--", *words], self.folder / "updater.log")
+
+    def stop_updater(self):
+        self.updater.terminate(30)
+
+    def collect_contents(self):
+        """The zone as each instance has it in the end, once all serve it."""
+        self.restart_as("serve")
+        serial = self.contents(self.primary())["serial"]
+        until(lambda: all(self.contents(node)["serial"] == serial for node in self.hosts), timeout=30, what=f"serial {serial} everywhere")
+        with open(self.folder / "contents.jsonl", "w") as out:
+            for node in self.hosts:
+                out.write(json.dumps({"node": node, **self.contents(node)}) + "\n")
+
+    def contents(self, node):
+        zone = dns.zone.from_xfr(dns.query.xfr(net.HOSTS[node], UPDATED, relativize=False, lifetime=10), relativize=False)
+        return texts(zone)
+
     # -- zones
+    def zone_settings(self, node, zone):
+        rights = {"update": ["key:client."], "transfer": ["10.77.0.0/24"]} if zone == UPDATED else {}
+        return {"file": str(self.zone_file(node, zone)), **rights}
+
     def zone_file(self, node, zone):
         return self.folder / "state" / f"{node}-{zone}.zone"
 

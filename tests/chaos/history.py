@@ -84,16 +84,18 @@ def collect_gates(folder, logs):
 class History:
     """A folder, read."""
 
-    def __init__(self, events=(), probes=(), effects=(), gates=()):
+    def __init__(self, events=(), probes=(), effects=(), gates=(), updates=(), contents=(), followed=()):
         self.events = sorted(events, key=lambda entry: entry["at"])
         self.probes = sorted(probes, key=lambda entry: entry["asked"])
         self.effects = sorted(effects, key=lambda entry: entry["at"])
         self.gates = sorted(gates, key=lambda entry: entry["from"])
+        self.updates = sorted(updates, key=lambda entry: entry["asked"])
+        self.contents = [*contents, *followed]
 
     @classmethod
     def read(cls, folder):
         folder = Path(folder)
-        return cls(*(read_lines(folder / f"{name}.jsonl") for name in ("events", "probes", "effects", "gate")))
+        return cls(*(read_lines(folder / f"{name}.jsonl") for name in ("events", "probes", "effects", "gate", "updates", "contents", "followed")))
 
     def faults(self):
         """Each fault as one dict: its entry, with the instants "injected", "healed" and "steady" (None where it never was)."""

@@ -21,7 +21,7 @@ class Story:
 
     def __init__(self):
         self.events = [{"at": 0, "event": "mode", "standby": "refuse"}]
-        self.gates, self.probes, self.effects = [], [], []
+        self.gates, self.probes, self.effects, self.updates, self.contents = [], [], [], [], []
         for node in ("ns1", "ns2"):
             self.event(0, "start", node=node)
 
@@ -66,7 +66,13 @@ class Story:
             self.event(steady, "steady")
 
     def history(self):
-        return History(self.events, self.probes, self.effects, self.gates)
+        return History(self.events, self.probes, self.effects, self.gates, self.updates, self.contents)
+
+    def update(self, at, name, rcode, node="ns1"):
+        self.updates.append({"asked": int(at * S), "at": int((at + 0.01) * S) if rcode is not None else None, "node": node, "name": name, "rcode": rcode})
+
+    def content(self, node, *names, serial=9):
+        self.contents.append({"node": node, "serial": serial, "names": {name: [name] for name in names}, "lines": sorted(names)})
 
     def rules(self):
         return sorted({finding["rule"] for finding in checker.check(self.history()).list})
@@ -267,6 +273,68 @@ def test_replies_that_overtake_each_other():
             probe["serial"] = 8
     story.answer("ns1", 5.0, took=0.2, serial=7)
     assert story.rules() == []
+
+
+def updated():
+    story = takeover()
+    for number, rcode in enumerate((0, 0, 3, 2, None, 2)):
+        story.update(5 + number, f"u{number}", rcode)
+    for node in ("ns1", "ns2", "secondary"):
+        story.content(node, "u0", "u1", "u3")  # u3: SERVFAIL, and done nevertheless
+    return story
+
+
+def test_updates():
+    findings = checker.check(updated().history())
+    assert findings.list == []
+    assert (findings.counts["acknowledged updates"], findings.counts["refused updates"], findings.counts["updates without a word"]) == (2, 1, 3)
+
+
+def test_an_acknowledged_update_is_lost():
+    story = updated()
+    for content in story.contents:
+        del content["names"]["u1"]
+        content["lines"].remove("u1")
+    assert story.rules() == ["updates"]
+
+
+def test_an_acknowledged_update_is_there_twice():
+    story = updated()
+    for content in story.contents:
+        content["names"]["u1"] = ["u1", "u1"]
+    assert story.rules() == ["updates"]
+
+
+def test_a_refused_update_was_done():
+    story = updated()
+    for content in story.contents:
+        content["names"]["u2"] = ["u2"]
+    assert story.rules() == ["updates"]
+
+
+def test_one_copy_lacks_an_update():
+    story = updated()
+    del story.contents[1]["names"]["u0"]
+    story.contents[1]["lines"].remove("u0")
+    assert story.rules() == ["copies", "updates"]
+
+
+def test_a_copy_has_another_serial():
+    story = updated()
+    story.contents[2]["serial"] = 8
+    assert story.rules() == ["copies"]
+
+
+def test_updates_that_nobody_looked_at():
+    story = updated()
+    story.contents = []
+    assert story.rules() == ["updates"]
+
+
+def test_no_update_was_acknowledged():
+    story = updated()
+    story.updates = story.updates[2:]
+    assert story.rules() == ["updates"]
 
 
 def test_nobody_answers():
