@@ -14,7 +14,10 @@ bool zone_is_signed(const struct zone *zone);
 /* Is there a chain of NSEC3 that is complete, as NSEC3PARAM says (RFC 5155 section 4)? */
 bool zone_has_nsec3(const struct zone *zone);
 const struct zone_owner *zone_apex_owner(const struct zone *zone); /* NULL: nothing is there */
-const uint8_t *zone_owner_name(const struct zone_owner *owner);    /* lower-case wire form */
+/* What its signatures say about themselves, or "": those that have ended, or none is good for long (out, for
+ * a log line). now: seconds since 1970. Cost: a walk over the zone. Not for the query path. */
+const char *zone_signing_complaint(const struct zone *zone, int64_t now, char out[256]);
+const uint8_t *zone_owner_name(const struct zone_owner *owner); /* lower-case wire form */
 
 /* The owner of the NSEC that matches a lower-case name at or below the apex, or else covers it. NULL: none.
  */

@@ -41,8 +41,25 @@ bool name_equal(const uint8_t *a, const uint8_t *b); /* case-insensitive */
 bool name_is_under(const uint8_t *name, const uint8_t *parent);
 /* Canonical order (RFC 4034 section 6.1): <0, 0, >0. */
 int name_compare(const uint8_t *a, const uint8_t *b);
-/* How many labels two lower-case names share, counted from the root, which does not count. */
-unsigned name_common_labels(const uint8_t *a, const uint8_t *b);
 /* Puts one label (raw octets, 1 to 63) before name. Returns the length, or -1 if too long. out must not
  * overlap name. */
 int name_prepend(const uint8_t *label, size_t label_len, const uint8_t *name, uint8_t out[NAME_MAX_WIRE]);
+
+/* How many labels two lower-case names share, counted from the root, which does not count. Inline: every
+ * search that misses does it. */
+static inline unsigned name_common_labels(const uint8_t *a, const uint8_t *b)
+{
+    const uint8_t *in_a[NAME_MAX_LABELS], *in_b[NAME_MAX_LABELS];
+    unsigned left_a = 0, left_b = 0, common = 0;
+    for (; *a; a += 1 + *a)
+        in_a[left_a++] = a;
+    for (; *b; b += 1 + *b)
+        in_b[left_b++] = b;
+    while (left_a && left_b) {
+        const uint8_t *x = in_a[--left_a], *y = in_b[--left_b];
+        if (*x != *y || memcmp(x + 1, y + 1, *x))
+            break;
+        common++;
+    }
+    return common;
+}

@@ -123,23 +123,6 @@ int name_compare(const uint8_t *a, const uint8_t *b)
     return (labels_a > 0) - (labels_b > 0);
 }
 
-unsigned name_common_labels(const uint8_t *a, const uint8_t *b)
-{
-    const uint8_t *in_a[NAME_MAX_LABELS], *in_b[NAME_MAX_LABELS];
-    unsigned left_a = 0, left_b = 0, common = 0;
-    for (; *a; a += 1 + *a)
-        in_a[left_a++] = a;
-    for (; *b; b += 1 + *b)
-        in_b[left_b++] = b;
-    while (left_a && left_b) {
-        const uint8_t *x = in_a[--left_a], *y = in_b[--left_b];
-        if (*x != *y || memcmp(x + 1, y + 1, *x))
-            break;
-        common++;
-    }
-    return common;
-}
-
 int name_prepend(const uint8_t *label, size_t label_len, const uint8_t *name, uint8_t out[NAME_MAX_WIRE])
 {
     size_t len = name_len(name);

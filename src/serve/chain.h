@@ -26,12 +26,12 @@ struct chain {
     unsigned aliases;
     unsigned expansions; /* not proven yet */
     unsigned proofs;     /* written */
-    struct expansion expansion[ALIASES_MAX + 1];
-    const struct zone_owner *proof[PROOFS_MAX];
-    uint32_t most;  /* records of one RRset, by the zone's manner; 0: no limit */
+    uint32_t most;       /* records of one RRset, by the zone's manner; 0: no limit */
     size_t dropped; /* octets that the name in the reply has more, right before the apex (ZONE_RENAMED) */
     size_t len;     /* of name */
     uint8_t name[NAME_MAX_WIRE]; /* lower case */
+    struct expansion expansion[ALIASES_MAX + 1];
+    const struct zone_owner *proof[PROOFS_MAX];
 };
 
 static inline size_t name_at(const struct chain *chain)

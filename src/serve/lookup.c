@@ -427,8 +427,10 @@ static void refer(struct chain *chain, const struct zone_found *found)
     if (!more_name_servers(reply, chain->env->rng, found->cut, cut_at))
         return;
     size_t end = reply->pos;
-    prove_delegation(chain, found);
-    prove_expansions(chain);
+    if (reply->signatures)
+        prove_delegation(chain, found);
+    if (chain->expansions)
+        prove_expansions(chain);
     if (!reply->truncated)
         more_glue(reply, chain->env->rng, chain->zone, cut_at, from, end);
 }
@@ -509,7 +511,8 @@ enum dns_rcode lookup(const struct answer_env *env, const struct query *query, c
     reply->cap_ttl = permit->stale;
     while (step(&chain, &rcode))
         ;
-    prove_expansions(&chain);
+    if (chain.expansions)
+        prove_expansions(&chain);
     if (chain.aliases > 0 && zone_kind(zone) == ZONE_CATALOG)
         level_ttls(&chain);
     return rcode;

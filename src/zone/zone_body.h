@@ -6,6 +6,9 @@
 
 struct zone {
     struct trie trie;
+    struct trie nsec3; /* the owners of NSEC3 once more, in the order of their hashes; see zone_denial.c */
+    const uint8_t *nsec3param; /* RDATA, in a piece: the chain that is complete; NULL: none */
+    bool is_signed;
     _Atomic uint32_t refs;
     enum zone_kind kind;
     struct zone_state *state;
@@ -16,9 +19,6 @@ struct zone {
     struct zone *transfer; /* NULL: none of its own */
     struct history *history;
     struct zone *next_dead; /* in the list of versions to be freed */
-    struct trie nsec3; /* the owners of NSEC3 once more, in the order of their hashes; see zone_denial.c */
-    const uint8_t *nsec3param; /* RDATA, in a piece: the chain that is complete; NULL: none */
-    bool is_signed;
     size_t names;
     size_t records;
     size_t

@@ -2,7 +2,9 @@
  * is ldns' part (zonefile_rdata.c), grouping to RRsets that of zonefile_build.c. */
 #include "lictor/zonefile.h"
 
+#include "lictor/denial.h"
 #include "lictor/dns.h"
+#include "lictor/log.h"
 #include "lictor/xalloc.h"
 #include "zone/zonefile_build.h"
 #include "zone/zonefile_generate.h"
@@ -413,6 +415,13 @@ static int fail_check(const struct loader *loader, const char *name)
     return err_prefix(loader->err, "%s:%d", file, line);
 }
 
+static void warn_of_signing(const struct zone *zone)
+{
+    char apex[NAME_MAX_TEXT], complaint[256];
+    if (*zone_signing_complaint(zone, clock_real() / NS_PER_S, complaint))
+        log_warn("zone %.250s: %s", name_to_text(zone_apex(zone), apex), complaint);
+}
+
 /* Ends the loader; makes the zone if all went well. */
 static struct zone *loader_end(struct loader *loader, int result, const char *name, enum zone_kind kind,
                                struct zone_state *state)
@@ -423,6 +432,8 @@ static struct zone *loader_end(struct loader *loader, int result, const char *na
         zone_unref(zone);
         zone = NULL;
     }
+    if (zone && zone_is_signed(zone))
+        warn_of_signing(zone);
     collection_free(loader->records);
     rdata_reader_free(&loader->rdata);
     buf_free(&loader->wire);

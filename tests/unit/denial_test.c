@@ -258,6 +258,32 @@ static void signature_ttls(void **unused)
     zone_reap();
 }
 
+/* Seconds around 2026-01-01T00:00:00Z. */
+static void expiry(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *from, *to, *complaint;
+    } rows[] = {{"20250101000000", "20270101000000", ""},
+                {"20250101000000", "20251231000000",
+                 "1 of 2 signatures have expired, the first, at a.test., on 2025-12-31T00:00:00Z"},
+                {"20250101000000", "20260101120000", "signatures expire from 2026-01-01T12:00:00Z on"},
+                {"20260201000000", "20270101000000", "1 of 2 signatures are not valid yet"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[512], complaint[256];
+        snprintf(text, sizeof text,
+                 "test. 60 RRSIG SOA 13 1 60 20300101000000 20200101000000 1 test. AAAA\n"
+                 "a.test. 60 RRSIG A 13 2 60 %s %s 1 test. AAAA\n",
+                 rows[i].to, rows[i].from);
+        struct zone *zone = zone_text("test.", ZONE_AUTHORITATIVE, &state, text);
+        zone_signing_complaint(zone, 1767225600, complaint);
+        assert_int_equal(strncmp(complaint, rows[i].complaint, strlen(rows[i].complaint)), 0);
+        assert_int_equal(!*complaint, !*rows[i].complaint);
+        zone_unref(zone);
+        zone_reap();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +295,7 @@ int main(void)
         cmocka_unit_test(edits),
         cmocka_unit_test(too_many_iterations),
         cmocka_unit_test(signature_ttls),
+        cmocka_unit_test(expiry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
