@@ -74,6 +74,7 @@ enum election_event_kind {
     ELECTION_RELEASED,      /* result */
     ELECTION_TIMER,
     ELECTION_READY,    /* flag: may this instance stand? */
+    ELECTION_FURTHER,  /* flag: is another living candidate's mirror further than ours? */
     ELECTION_PAUSE,    /* flag: the operator paused elections; only ever delays one */
     ELECTION_HANDOVER, /* session: of the standby to give the lock to; "" gives it to nobody */
     ELECTION_STOP,     /* the same, and never stand again */
@@ -225,7 +226,7 @@ struct election {
     char session[ELECTION_ID_SIZE];
     bool session_doubted; /* lost the lock: the session may be dead */
     bool suspicion;       /* lost the lock: tampering, if the session turns out to live */
-    bool ready, paused, stopping;
+    bool ready, behind, paused, stopping;
 
     /* What consistent reads showed */
     struct {

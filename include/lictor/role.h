@@ -31,11 +31,21 @@ struct role_primary {
     bool self;
 };
 
+#define ROLE_MEMBERS 64 /* more are not looked at */
+#define ROLE_BROKEN  1000
+
+/* How far an instance's mirrors of zones are: epochs decide, then sequences. */
+struct role_mirror {
+    uint64_t epoch, sequence;
+    char broken[ROLE_BROKEN]; /* zones that it cannot read from Consul, as text, each followed by a space */
+};
+
 struct role_member {
     char node[256];
     char instance[37];
     char address[64];
     bool ready, primary, self;
+    struct role_mirror mirror; /* as its key said last; up to 10 s old */
 };
 
 struct role_hooks {
@@ -47,6 +57,9 @@ struct role_hooks {
     /* May this instance stand? false with a reason ("zone example.com: not loaded"). Asked before each
      * acquire. */
     bool (*ready)(void *arg, char reason[256]);
+    /* How far are this instance's mirrors? For its member key and for ties: whoever is behind another living
+     * candidate stands later. */
+    void (*mirror)(void *arg, struct role_mirror *out);
     /* The deadline until which acting is allowed moved (each confirm): to be passed to the runner's
      * heartbeat. */
     void (*deadline)(void *arg, nstime act_until);
@@ -106,7 +119,8 @@ size_t role_members(const struct role *role, struct role_member *out, size_t max
  * "primary":{"node","instance","address","epoch","self","lease_ms" (with an election)} or null,
  * "failsafe":{"holding","hold_left_ms","members":[{"node","instance","consents","answer"}],"promise_left_ms",
  * "promised_to"} or null when off,
- * "members":[{"node","instance","address","ready","reason","primary","self"}],
+ * "members":[{"node","instance","address","ready","reason","primary",
+ * "mirror":{"epoch","sequence","broken"},"self"}],
  * "witness":"connected|trying" (to the primary's DNS port, whose refusals prove its death) or null,
  * "paused":{"who","why","at","until" (null: none)} or null} */
 json_t *role_status(const struct role *role);

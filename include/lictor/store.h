@@ -153,9 +153,14 @@ void store_role(struct store *store, bool primary, const char *session, uint64_t
  * as current, since the successor catches up before it commits; without it each commit would make a standby
  * unready for a moment. */
 bool store_ready(struct store *store, char reason[256]);
-/* How far this instance's mirrors are, for members and ties: the sum of their seqs and the highest epoch. It
- * follows commits with up to 10 s delay, so that members need not be written at each. */
+/* How far this instance's mirrors are, for members and ties: the sum of their seqs and the highest epoch;
+ * both below INT64_MAX. */
 void store_progress(struct store *store, uint64_t *epoch, uint64_t *sequence);
+/* The zones whose head or base cannot be read for 10 s, each followed by a space, as many as fit. */
+void store_broken(struct store *store, char *out, size_t size);
+/* Which of them no other living member can read either, in the same form. A primary commits such a zone anew
+ * from its mirror, and its broken mirror counts as current. */
+void store_others_broken(struct store *store, const char *zones);
 
 /* --- reading ----------------------------------------------------------------------------------------------
  */

@@ -76,6 +76,7 @@ static handler *const table[ELECTION_STATES][ELECTION_EVENTS] = {
                             [ELECTION_SESSION_ALIVE] = following_alive,
                             [ELECTION_TIMER] = following_timer,
                             [ELECTION_READY] = following_ready,
+                            [ELECTION_FURTHER] = following_further,
                             [ELECTION_PAUSE] = following_ready,
                             [ELECTION_HANDOVER] = following_give_up,
                             [ELECTION_STOP] = following_give_up},
@@ -201,6 +202,10 @@ static bool prepare(struct step *s)
         break;
     case ELECTION_READY:
         e->ready = s->event->flag;
+        break;
+    case ELECTION_FURTHER: /* following_further looks at what it was */
+        if (e->state != ELECTION_FOLLOWING)
+            e->behind = s->event->flag;
         break;
     case ELECTION_PAUSE:
         e->paused = s->event->flag;

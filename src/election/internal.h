@@ -33,6 +33,7 @@ void starting_session(struct step *s);
 void following_read(struct step *s);
 void following_timer(struct step *s);
 void following_ready(struct step *s);
+void following_further(struct step *s);
 void following_alive(struct step *s);
 void following_give_up(struct step *s);
 void acquiring_acquired(struct step *s);

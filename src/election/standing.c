@@ -10,12 +10,15 @@ void follow(struct step *s, enum election_reason reason)
     enter(s, e->session[0] != '\0' ? ELECTION_FOLLOWING : ELECTION_STARTING, reason);
 }
 
-/* How long to stand back when the lock is free: the last primary's data is hottest, so it has a head start
- * of 100 ms (unless it resigned); then priority, then chance. A race is not unsafe, it costs one refused
- * transaction. */
+/* More than all the rest of stand_back together. */
+#define BEHIND (200 * NS_PER_MS)
+
+/* How long to stand back when the lock is free: the furthest mirror goes first, since what it has need not be
+ * put back; the last primary's data is hottest, so it has a head start of 100 ms (unless it resigned); then
+ * priority, then chance. A race is not unsafe, it costs one refused transaction. */
 static nstime stand_back(struct election *e)
 {
-    nstime delay = 0;
+    nstime delay = e->behind ? BEHIND : 0;
     if (e->seen.last_instance[0] != '\0' && !e->seen.marker &&
         !same_id(e->seen.last_instance, e->config.instance))
         delay += 100 * NS_PER_MS;
@@ -125,6 +128,16 @@ void following_timer(struct step *s)
 void following_ready(struct step *s)
 {
     stand_if_free(s);
+}
+
+/* The members' keys may be read a moment after the lock was seen free: an hour that is set already moves. */
+void following_further(struct step *s)
+{
+    struct election *e = s->e;
+    bool behind = s->event->flag;
+    if (e->acquire_at != NS_NEVER && behind != e->behind)
+        e->acquire_at += behind ? BEHIND : -BEHIND;
+    e->behind = behind;
 }
 
 void following_alive(struct step *s)

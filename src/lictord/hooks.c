@@ -77,6 +77,38 @@ static bool on_ready(void *arg, char reason[256])
     return false;
 }
 
+/* Zones that this instance cannot read from Consul: can any other living member? (DESIGN 5, Ready to stand)
+ */
+static void mind_broken(struct daemon *daemon, const char *broken)
+{
+    struct role_member members[ROLE_MEMBERS];
+    char all[ROLE_BROKEN] = "";
+    size_t count = broken[0] && daemon->role ? role_members(daemon->role, members, ROLE_MEMBERS) : 0;
+    for (const char *at = broken, *end; (end = strchr(at, ' ')); at = end + 1) {
+        char zone[ROLE_BROKEN];
+        snprintf(zone, sizeof zone, " %.*s ", (int)(end - at), at);
+        bool others = true;
+        for (size_t i = 0; i < count; i++) {
+            char theirs[ROLE_BROKEN + 2];
+            snprintf(theirs, sizeof theirs, " %s", members[i].mirror.broken);
+            others &= members[i].self || strstr(theirs, zone);
+        }
+        if (others)
+            strncat(all, zone + 1, sizeof all - strlen(all) - 1);
+    }
+    store_others_broken(daemon->store, all);
+}
+
+static void on_mirror(void *arg, struct role_mirror *out)
+{
+    struct daemon *daemon = arg;
+    if (!daemon->store)
+        return;
+    store_progress(daemon->store, &out->epoch, &out->sequence);
+    store_broken(daemon->store, out->broken, sizeof out->broken);
+    mind_broken(daemon, out->broken);
+}
+
 static void on_deadline(void *arg, nstime act_until)
 {
     struct daemon *daemon = arg;
@@ -112,6 +144,7 @@ struct role_hooks daemon_role_hooks(struct daemon *daemon)
     return (struct role_hooks){.event = on_role_event,
                                .quiesce = on_quiesce,
                                .ready = on_ready,
+                               .mirror = on_mirror,
                                .deadline = on_deadline,
                                .fatal = on_fatal,
                                .arg = daemon};

@@ -12,7 +12,6 @@
 #define ROLE_BEAT           (125 * NS_PER_MS)
 #define ROLE_RENEW          (2500 * NS_PER_MS)
 #define ROLE_SESSION        (10 * NS_PER_S) /* Consul's least TTL; it ends a session after twice that */
-#define ROLE_MEMBERS        64
 #define ROLE_STOP           (3 * NS_PER_S)
 #define ROLE_ASK            (2 * NS_PER_S) /* for requests that are not the lease's */
 #define ROLE_EVENTS         16
@@ -105,7 +104,10 @@ struct role {
     struct consul_watch *members_watch;
     struct living_member members[ROLE_MEMBERS];
     size_t member_count;
-    char *member_written; /* the JSON that is in our key, NULL: none */
+    char *member_written;                   /* the JSON that is in our key, NULL: none */
+    struct role_mirror mirror, mirror_told; /* ours; as our key says */
+    nstime mirror_told_at;
+    bool behind; /* as the election knows it */
     bool member_writing;
     nstime member_retry;
     struct dead_member *dead_members; /* burial.c */
@@ -199,7 +201,8 @@ void following_stop(struct role *role);
 /* members.c */
 void members_start(struct role *role);
 void members_stop(struct role *role);
-void members_refresh(struct role *role); /* writes our own key if it should say something else */
+void members_refresh(struct role *role);       /* writes our own key if it should say something else */
+bool members_further(const struct role *role); /* has another candidate a mirror beyond ours? */
 size_t members_parse(const struct role *role, const struct buf *body, struct living_member *out, size_t max,
                      char old_session[ELECTION_ID_SIZE]);
 

@@ -36,6 +36,32 @@ static void written(struct role *role, struct consul_response *response, uint64_
     role->member_retry = clock_boot() + NS_PER_S;
 }
 
+/* Mirrors follow each commit; the key follows them at most once in 10 s, but at once if one breaks. */
+#define MIRROR_INTERVAL (10 * NS_PER_S)
+
+static void tell_mirror(struct role *role)
+{
+    nstime now = clock_boot();
+    if (role->mirror_told_at && now - role->mirror_told_at < MIRROR_INTERVAL &&
+        strcmp(role->mirror.broken, role->mirror_told.broken) == 0)
+        return;
+    role->mirror_told_at = now;
+    role->mirror_told = role->mirror;
+}
+
+bool members_further(const struct role *role)
+{
+    for (size_t i = 0; i < role->member_count; i++) {
+        const struct member_value *value = &role->members[i].value;
+        bool further =
+            value->mirror.epoch > role->mirror.epoch ||
+            (value->mirror.epoch == role->mirror.epoch && value->mirror.sequence > role->mirror.sequence);
+        if (further && value->ready && strcmp(value->instance, role->instance) != 0)
+            return true;
+    }
+    return false;
+}
+
 void members_refresh(struct role *role)
 {
     if (role->presence != PRESENCE_LIVE || role->election.session_doubted || role->member_writing ||
@@ -47,6 +73,8 @@ void members_refresh(struct role *role)
     snprintf(value.node, sizeof value.node, "%s", role->node);
     snprintf(value.instance, sizeof value.instance, "%s", role->instance);
     snprintf(value.address, sizeof value.address, "%s", role->address);
+    tell_mirror(role);
+    value.mirror = role->mirror_told;
     value.ready = role->ready && role->candidate; /* paused or not: a hand-over on purpose works */
     snprintf(value.reason, sizeof value.reason, "%s",
              value.ready    ? ""
@@ -169,6 +197,7 @@ size_t role_members(const struct role *role, struct role_member *out, size_t max
         snprintf(member->address, sizeof member->address, "%s", value->address);
         member->ready = value->ready;
         member->primary = value->primary;
+        member->mirror = value->mirror;
         member->self = strcmp(value->instance, role->instance) == 0;
     }
     return count;

@@ -261,6 +261,9 @@ json_t *role_status(const struct role *role)
         json_object_set_new(member, "ready", json_boolean(value->ready));
         json_object_set_new(member, "reason", json_string(value->reason));
         json_object_set_new(member, "primary", json_boolean(value->primary));
+        json_object_set_new(member, "mirror",
+                            json_pack("{s:I, s:I, s:s}", "epoch", (json_int_t)value->mirror.epoch, "sequence",
+                                      (json_int_t)value->mirror.sequence, "broken", value->mirror.broken));
         json_object_set_new(member, "self", json_boolean(strcmp(value->instance, role->instance) == 0));
         json_array_append_new(members, member);
     }

@@ -148,6 +148,19 @@ static void step(struct role *role, struct election_event *event)
         carry_out(role, &out.orders[i]);
 }
 
+static void ask_mirror(struct role *role)
+{
+    struct role_mirror mirror = {0};
+    role->hooks.mirror(role->hooks.arg, &mirror);
+    role->mirror = mirror;
+    bool behind = members_further(role);
+    if (behind == role->behind)
+        return;
+    role->behind = behind;
+    struct election_event event = {.kind = ELECTION_FURTHER, .flag = behind};
+    step(role, &event);
+}
+
 static void ask_ready(struct role *role)
 {
     char reason[256] = "";
@@ -173,6 +186,7 @@ void role_feed(struct role *role, const struct election_event *event)
     if (role->stepping)
         return;
     role->stepping = true;
+    ask_mirror(role);
     ask_ready(role);
     while (role->event_count > 0) {
         struct election_event next = role->events[0];

@@ -172,7 +172,26 @@ void member_value_encode(const struct member_value *value, struct buf *out)
     json_object_set_new(root, "primary", json_boolean(value->primary));
     json_object_set_new(root, "priority", json_integer(value->priority));
     json_object_set_new(root, "epoch", json_integer((json_int_t)value->epoch));
+    json_t *mirror = json_object();
+    json_object_set_new(mirror, "epoch", json_integer((json_int_t)value->mirror.epoch));
+    json_object_set_new(mirror, "sequence", json_integer((json_int_t)value->mirror.sequence));
+    json_object_set_new(mirror, "broken", json_clean(value->mirror.broken));
+    json_object_set_new(root, "mirror", mirror);
     dump(root, out);
+}
+
+static bool decode_mirror(const json_t *mirror, struct role_mirror *out)
+{
+    int64_t epoch, sequence;
+    if (mirror == NULL)
+        return true;
+    if (!read_number(mirror, "epoch", 0, INT64_MAX, &epoch) ||
+        !read_number(mirror, "sequence", 0, INT64_MAX, &sequence) ||
+        !read_text(mirror, "broken", out->broken, sizeof out->broken))
+        return false;
+    out->epoch = (uint64_t)epoch;
+    out->sequence = (uint64_t)sequence;
+    return true;
 }
 
 static bool decode_member(const json_t *root, struct member_value *out)
@@ -183,7 +202,8 @@ static bool decode_member(const json_t *root, struct member_value *out)
         !json_is_boolean(json_object_get(root, "ready")) ||
         !json_is_boolean(json_object_get(root, "primary")) ||
         !read_number(root, "priority", INT32_MIN, INT32_MAX, &priority) ||
-        !read_number(root, "epoch", 0, EPOCH_LIMIT, &epoch))
+        !read_number(root, "epoch", 0, EPOCH_LIMIT, &epoch) ||
+        !decode_mirror(json_object_get(root, "mirror"), &out->mirror))
         return false;
     out->ready = json_is_true(json_object_get(root, "ready"));
     out->primary = json_is_true(json_object_get(root, "primary"));

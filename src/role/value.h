@@ -3,6 +3,7 @@
 
 #include "lictor/buf.h"
 #include "lictor/failsafe.h"
+#include "lictor/role.h"
 
 #define VALUE_NODE    256
 #define VALUE_ADDRESS 64
@@ -29,6 +30,7 @@ struct member_value {
     bool primary;
     int priority;
     uint64_t epoch;
+    struct role_mirror mirror; /* all zero where the key has none: no zones, or an older version */
 };
 
 /* Appends. */

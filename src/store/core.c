@@ -246,7 +246,7 @@ static void take_head(struct core *core, const struct consul_kv *kv, nstime star
 {
     struct store_head head;
     struct err err;
-    core->head_at = started;
+    core->head_at = core->head_after = started;
     if (core->rewound && !core->pending.active && core->head_index != (kv ? kv->modify_index : 0)) {
         mend_end(core); /* once more, or another primary: what was read is of before */
         core->mend_at = core->now + CORE_MEND_AFTER;
@@ -288,8 +288,9 @@ enum core_state core_relation(const struct core *core)
     return passed ? CORE_REWOUND : CORE_BEHIND;
 }
 
-/* The watch's report may be older than what this instance has written since: what would go back is looked at
- * again by a direct read, which is never in flight together with a commit. */
+/* The watch's report may be older than what this instance has read or written since, and after a restore its
+ * index may be the higher one all the same: what would go back, or overlaps, is looked at again by a direct
+ * read, which is never in flight together with a commit. */
 void core_heads(struct core *core, const struct consul_kv *kv, nstime started, nstime now)
 {
     core->now = now;
@@ -297,8 +298,8 @@ void core_heads(struct core *core, const struct consul_kv *kv, nstime started, n
         bool same = kv ? core->head_index == kv->modify_index : !core->head_exists;
         bool newer = kv && kv->modify_index > core->head_index;
         if (same)
-            core->head_at = started;
-        else if (!newer || core->doing != IDLE || core->pending.active)
+            core->head_at = started > core->head_at ? started : core->head_at;
+        else if (!newer || started < core->head_after || core->doing != IDLE || core->pending.active)
             core->head_doubted = true;
         else
             take_head(core, kv, started);
@@ -320,6 +321,7 @@ static void head_reply(struct core *core, const struct kv_reply *reply)
         core_back_off(core, reply, "reading the head");
         return;
     }
+    core->head_after = core->now;
     commit_head_seen(core);
 }
 
@@ -334,6 +336,13 @@ static void mind_sync(struct core *core, enum core_state state)
     uint32_t expire = core->zone ? zone_soa_expire(core->zone) : 0;
     if (expire && core->kv)
         atomic_store(&core->state->dead_from, core->head_at + (nstime)expire * NS_PER_S);
+}
+
+/* DESIGN 5: nobody can read it, for a while now, so the furthest good mirror will have to do. */
+static bool given_up(const struct core *core)
+{
+    return core->kv && core->zone && core->others_broken && core->broken_since &&
+           core->now >= core->broken_since + CORE_BROKEN_AFTER;
 }
 
 void core_step(struct core *core)
@@ -369,10 +378,9 @@ void core_step(struct core *core)
     }
     if (core->kv && mend_write_lost(core))
         return;
-    bool broken =
-        core->kv && core->zone && core->broken_since && core->now >= core->broken_since + CORE_BROKEN_AFTER;
+    bool broken = given_up(core);
     if (core->primary && broken)
-        mend_notice(core, "it cannot be read from Consul's KV");
+        mend_notice(core, "no living instance can read it from Consul's KV: this mirror takes its place");
     if (core->kv && state == CORE_BEHIND && !(core->primary && broken)) {
         follow_step(core);
         return;
@@ -492,9 +500,16 @@ void core_recover_seen(struct core *core, nstime now)
     core_step(core);
 }
 
-void core_others_broken(struct core *core, bool all)
+void core_others_broken(struct core *core, bool all, nstime now)
 {
+    core->now = now;
     core->others_broken = all;
+    core_step(core);
+}
+
+nstime core_broken_since(const struct core *core)
+{
+    return core->kv ? core->broken_since : 0;
 }
 
 void core_timer(struct core *core, nstime now)
@@ -638,9 +653,8 @@ bool core_ready(const struct core *core, nstime now, nstime *since)
         return false;
     if (!core->kv || core_relation(core) != CORE_BEHIND)
         return true;
-    if (core->broken_since && core->zone && core->others_broken &&
-        now >= core->broken_since + CORE_BROKEN_AFTER)
-        return true; /* nobody can read it: the furthest good mirror will have to do */
+    if (given_up(core) && now >= core->broken_since)
+        return true;
     *since = core->behind_since ? core->behind_since : now;
     return false;
 }

@@ -115,7 +115,9 @@ void core_submit(struct core *core, struct submission *submission, nstime now);
 /* why: "" for a zone that is not frozen. */
 void core_freeze(struct core *core, const char *why, nstime now);
 void core_recover_seen(struct core *core, nstime now); /* there are keys below recover/<zone>/; primary */
-void core_others_broken(struct core *core, bool all);  /* every other living member's mirror is broken too */
+/* Can no other living member read the zone either? */
+void core_others_broken(struct core *core, bool all, nstime now);
+nstime core_broken_since(const struct core *core); /* its head or base cannot be read; 0: it can */
 void core_timer(struct core *core, nstime now);
 nstime core_due(const struct core *core); /* when core_timer is to be called; NS_NEVER */
 

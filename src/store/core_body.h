@@ -84,6 +84,7 @@ struct core {
     struct store_head head;
     uint64_t head_index;
     nstime head_at;      /* start of the last read that agreed with `head` */
+    nstime head_after;   /* a report of a read that began before this may be older than `head` */
     nstime broken_since; /* 0: no */
     nstime behind_since; /* 0: not behind */
     bool others_broken;

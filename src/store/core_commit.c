@@ -120,7 +120,7 @@ static void committed(struct core *core, uint64_t index)
     struct pending *pending = &core->pending;
     struct store_head old = core->head;
     core_set_head(core, &pending->head, index);
-    core->head_at = core->now;
+    core->head_at = core->head_after = core->now;
     core->counters.commits++;
     if (old.base && old.base != pending->head.base)
         keep_garbage_chunks(core, "base", old.base, old.base_chunks);

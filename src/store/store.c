@@ -368,6 +368,45 @@ void store_role(struct store *store, bool primary, const char *session, uint64_t
     free(path);
 }
 
+/* --- what nobody can read
+ * -------------------------------------------------------------------------------------- */
+
+struct broken_job {
+    struct store *store;
+    char *zones;
+};
+
+static void free_broken(void *arg)
+{
+    struct broken_job *job = arg;
+    free(job->zones);
+    free(job);
+}
+
+static void run_broken(void *arg)
+{
+    struct broken_job *job = arg;
+    if (job->store->dead)
+        return;
+    for (struct zone_entry *entry = job->store->first; entry; entry = entry->next) {
+        char *one = xasprintf(" %s ", core_name(entry->core));
+        core_others_broken(entry->core, strstr(job->zones, one) != NULL, clock_boot());
+        free(one);
+        store_show(entry);
+    }
+}
+
+void store_others_broken(struct store *store, const char *zones)
+{
+    if (store->stopped || !strcmp(store->others_broken ? store->others_broken : "", zones))
+        return;
+    free(store->others_broken);
+    store->others_broken = xstrdup(zones);
+    struct broken_job *job = xcalloc(1, sizeof *job);
+    *job = (struct broken_job){store, xasprintf(" %s", zones)};
+    builder_post(store->config.builder, run_broken, free_broken, job);
+}
+
 /* --- commits
  * --------------------------------------------------------------------------------------------------- */
 
@@ -501,6 +540,7 @@ void store_free(struct store *store)
     strmap_free(store->by_name, NULL);
     courier_free(store->courier);
     pthread_mutex_destroy(&store->lock);
+    free(store->others_broken);
     free(store->instance);
     free(store->folder);
     free(store->prefix);

@@ -15,7 +15,7 @@
 /* What main may know of a zone; under store->lock. */
 struct shown {
     bool kv, ready, content;
-    nstime unready_since;
+    nstime unready_since, broken_since; /* broken_since: 0: it is not */
     enum core_state state;
     struct store_position at;
     size_t records;
@@ -68,8 +68,7 @@ struct store {
     struct store_counters counters;
     uint64_t sequence, top_epoch; /* of all mirrors */
 
-    nstime progress_at; /* main's: when the two were shown last */
-    uint64_t shown_sequence, shown_epoch;
+    char *others_broken; /* main's: as the builder knows it; NULL: none */
     bool stopped;
 
     struct consul_watch *freezes; /* main's, as the next (freeze.c) */

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROGRESS_INTERVAL (10 * NS_PER_S)
-
 /* A commit makes every standby lag for some milliseconds: that is no reason not to stand, since the successor
  * follows the head before it commits. */
 #define LAG_ALLOWED NS_PER_S
@@ -28,6 +26,7 @@ void store_show(struct zone_entry *entry)
                           .at = *core_position(entry->core),
                           .records = zone ? zone_records(zone) : 0,
                           .has_head = head != NULL};
+    shown.broken_since = core_broken_since(entry->core);
     shown.ready = core_ready(entry->core, clock_boot(), &shown.unready_since);
     if (head)
         shown.head = *head;
@@ -87,16 +86,25 @@ bool store_ready(struct store *store, char reason[256])
 
 void store_progress(struct store *store, uint64_t *epoch, uint64_t *sequence)
 {
+    pthread_mutex_lock(&store->lock);
+    *sequence = store->sequence < INT64_MAX ? store->sequence : INT64_MAX - 1;
+    *epoch = store->top_epoch < INT64_MAX ? store->top_epoch : INT64_MAX - 1;
+    pthread_mutex_unlock(&store->lock);
+}
+
+void store_broken(struct store *store, char *out, size_t size)
+{
     nstime now = clock_boot();
-    if (!store->progress_at || now - store->progress_at >= PROGRESS_INTERVAL) {
-        store->progress_at = now;
-        pthread_mutex_lock(&store->lock);
-        store->shown_sequence = store->sequence;
-        store->shown_epoch = store->top_epoch;
-        pthread_mutex_unlock(&store->lock);
+    size_t len = 0;
+    out[0] = '\0';
+    pthread_mutex_lock(&store->lock);
+    for (const struct zone_entry *entry = store->first; entry; entry = entry->next) {
+        const char *name = core_name(entry->core);
+        bool broken = entry->shown.broken_since && now >= entry->shown.broken_since + CORE_BROKEN_AFTER;
+        if (broken && !entry->forgotten && len + strlen(name) + 2 <= size)
+            len += (size_t)snprintf(out + len, size - len, "%s ", name);
     }
-    *epoch = store->shown_epoch;
-    *sequence = store->shown_sequence;
+    pthread_mutex_unlock(&store->lock);
 }
 
 void store_counters(struct store *store, struct store_counters *out)

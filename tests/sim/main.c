@@ -127,6 +127,8 @@ static void print_counts(const struct counts *c, double seconds)
     printf("acquires refused for coming late %llu; queued before a lock-delay %llu, refused by one %llu\n",
            (unsigned long long)c->late_acquires, (unsigned long long)c->skipped_lock_delay,
            (unsigned long long)c->refused_lock_delay);
+    printf("beats of standing back since another mirror was further %llu\n",
+           (unsigned long long)c->stood_back);
     printf("longest way back to a primary after the last fault: %.2f s\n", (double)c->longest_recovery / 1e9);
     printf("faults:");
     for (unsigned n = 0; n < FAULT_KINDS; n++)
@@ -158,6 +160,7 @@ static bool covered(const struct counts *c)
                  {"commits", c->commits, c->schedules},
                  {"fenced commits", c->fenced, c->schedules / 1000},
                  {"late acquires", c->late_acquires, c->schedules / 1000},
+                 {"beats of standing back for a further mirror", c->stood_back, c->schedules / 1000},
                  {"acquires queued before a lock-delay", c->skipped_lock_delay, 1}};
     for (size_t n = 0; n < sizeof least / sizeof *least; n++)
         if (least[n].count < least[n].least) {

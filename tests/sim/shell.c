@@ -337,7 +337,7 @@ void shell_start(struct world *w, unsigned i)
     }
     in->life++;
     in->running = true;
-    in->stopping = in->handing_over = in->renewing = in->head_known = in->ready = false;
+    in->stopping = in->handing_over = in->renewing = in->head_known = in->ready = in->behind = false;
     in->session = in->old_session = 0;
     in->seen_version = 0;
     in->timer_posted = NS_NEVER;
@@ -414,12 +414,38 @@ void shell_event(struct world *w, unsigned i, struct election_event *event, unsi
     step(w, i, event);
 }
 
+/* Mirrors follow the head, and members' keys follow mirrors, here each second. Both on the cheap: at each
+ * beat, if the servers can be reached. */
+static void mind_mirror(struct world *w, unsigned i)
+{
+    struct instance *in = &w->in[i];
+    struct state *state = &w->consul.state;
+    const struct agent *agent = &w->consul.agent[i];
+    if (w->now >= agent->back && w->now >= agent->cut && w->now >= w->consul.no_leader) {
+        in->mirror = state->head.modify > in->mirror ? state->head.modify : in->mirror;
+        if (in->session != 0 && w->now - in->mirror_told >= S) {
+            in->mirror_told = w->now;
+            state->mirror[i] = in->mirror;
+        }
+    }
+    bool behind = false;
+    for (unsigned n = 0; n < w->schedule->instances; n++)
+        behind |= n != i && state->member[n] != 0 && consul_session_lives(w, state->member[n]) &&
+                  state->mirror[n] > in->mirror;
+    if (behind == in->behind)
+        return;
+    in->behind = behind;
+    simple(w, i, ELECTION_FURTHER, behind);
+}
+
 void shell_beat(struct world *w, unsigned i)
 {
     struct instance *in = &w->in[i];
     bool ready = w->now >= in->unready_until;
     post(w, MESSAGE_BEAT, i, w->now + BEAT + within(w, 0, MS));
     agent_beat(w, i);
+    mind_mirror(w, i);
+    w->counts->stood_back += in->behind && in->e.state == ELECTION_FOLLOWING && in->e.acquire_at != NS_NEVER;
     in->saved_epoch = in->e.epoch_seen; /* the builder writes it to state-dir, soon after it rose */
     if (ready != in->ready) {
         in->ready = ready;

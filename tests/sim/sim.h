@@ -147,6 +147,7 @@ struct state {
     } head;
     struct session sessions[SESSIONS];
     session_id member[INSTANCES]; /* the session that holds members/<instance> */
+    uint64_t mirror[INSTANCES];   /* how far its mirrors are, as that key says */
     bool passing[INSTANCES];      /* the check of the instance, in the catalog */
     bool alive[INSTANCES];        /* serfHealth of its host */
 };
@@ -271,6 +272,9 @@ struct instance {
     session_id session, old_session;
     nstime registered_at;
     bool ready, was_ready, handing_over, renewing;
+    bool behind;         /* another member's mirror is further, as far as its key says */
+    uint64_t mirror;     /* the head that its mirror has followed; on disk */
+    nstime mirror_told;  /* when its key was brought up to date */
     nstime slow_quiesce; /* until */
     unsigned target;
     nstime unready_until;
@@ -288,6 +292,7 @@ struct counts {
     uint64_t schedules, faults[FAULT_KINDS], reasons[ELECTION_REASONS], requests[REQUEST_KINDS];
     uint64_t promotions, elections, spared, handovers, tampered, commits, fenced, conflicts, timeouts,
         virtual_s;
+    uint64_t stood_back; /* since another mirror was further */
     uint64_t late_acquires, skipped_lock_delay, refused_lock_delay;
     nstime longest_recovery;
 };

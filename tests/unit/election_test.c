@@ -141,6 +141,49 @@ static struct bench started(void)
     return b;
 }
 
+/* When it will stand, seen from the read that showed a free lock. */
+static nstime hour(bool behind, int priority, bool last_was_me)
+{
+    struct bench b = {.now = 1000 * NS_PER_S};
+    struct election_config config = {.lease = LEASE, .candidate = true, .priority = priority, .seed = 42};
+    strcpy(config.instance, ME);
+    election_init(&b.e, &config, b.now);
+    with_flag(&b, ELECTION_READY, true);
+    with_flag(&b, ELECTION_FURTHER, behind);
+    with_session(&b, ELECTION_SESSION, MINE);
+    struct election_event event = seen(&b, "", last_was_me ? ME : PEER, 7, 9);
+    step(&b, &event);
+    return b.out.timer - b.now;
+}
+
+/* DESIGN 5: the furthest mirror stands first, then the priority and the last primary's head start decide,
+ * then chance. */
+static void a_further_mirror_goes_before_everything_else(void **state)
+{
+    (void)state;
+    assert_true(hour(true, 200, true) > hour(false, 0, false));
+    assert_true(hour(false, 200, false) > hour(false, 200, true));
+    assert_true(hour(false, 0, true) > hour(false, 200, true));
+    assert_true(hour(true, 0, false) < 400 * MS); /* a takeover stays one within the second */
+}
+
+/* The members' keys may be read a moment after the lock was seen free. */
+static void an_hour_that_is_set_moves_with_the_news(void **state)
+{
+    (void)state;
+    struct bench b = started();
+    with_session(&b, ELECTION_SESSION, MINE);
+    struct election_event event = seen(&b, "", PEER, 7, 9);
+    step(&b, &event);
+    nstime hour = b.out.timer;
+    with_flag(&b, ELECTION_FURTHER, true);
+    assert_true(b.out.timer == hour + 200 * MS);
+    with_flag(&b, ELECTION_FURTHER, true);
+    assert_true(b.out.timer == hour + 200 * MS);
+    with_flag(&b, ELECTION_FURTHER, false);
+    assert_true(b.out.timer == hour);
+}
+
 static struct bench following(void)
 {
     struct bench b = started();
@@ -993,6 +1036,8 @@ static void every_state_takes_every_event(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_further_mirror_goes_before_everything_else),
+        cmocka_unit_test(an_hour_that_is_set_moves_with_the_news),
         cmocka_unit_test(stands_only_on_a_read_that_shows_nobody),
         cmocka_unit_test(does_not_stand_unready_unwanted_or_without_session),
         cmocka_unit_test(a_late_timer_waits_for_the_next_read),

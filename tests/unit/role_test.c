@@ -152,7 +152,8 @@ static void members_and_requests_survive_the_way_there_and_back(void **state)
                               .reason = "zone x.: not loaded",
                               .priority = -5,
                               .epoch = 3,
-                              .primary = true},
+                              .primary = true,
+                              .mirror = {.epoch = 2, .sequence = INT64_MAX - 1, .broken = "a.example b\\.c "}},
                         out;
     struct request_value asked = {.of = ID2, .to = "ns1", .from = "ns2", .at = 1700000000}, read;
     struct buf text = {0};
@@ -175,6 +176,13 @@ static void members_and_requests_survive_the_way_there_and_back(void **state)
     assert_true(request_value_decode(text.data, text.len, &read));
     assert_int_equal(read.ask, REQUEST_RESIGN);
     buf_free(&text);
+
+    /* A key of an older version says nothing of mirrors. */
+    const char *old =
+        "{\"node\":\"ns2\",\"instance\":\"" ID2 "\",\"addresses\":[],\"ready\":true,\"reason\":\"\","
+        "\"primary\":false,\"priority\":1,\"epoch\":0}";
+    assert_true(member_value_decode(old, strlen(old), &out));
+    assert_int_equal(out.mirror.sequence, 0);
 
     const char *bad = "{\"ask\":\"format disk\",\"to\":\"\",\"from\":\"x\",\"at\":1}";
     assert_false(request_value_decode(bad, strlen(bad), &read));

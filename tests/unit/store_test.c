@@ -399,6 +399,7 @@ struct instance {
     uint32_t serial;
     struct pair stale; /* a report of the head that was taken a while ago */
     bool has_stale;
+    nstime stale_at;
 };
 
 struct world {
@@ -615,13 +616,16 @@ static void report(struct world *world, struct instance *instance, bool stale)
 {
     struct consul_kv entry = {.key = (char *)(uintptr_t) "heads/example.com"};
     struct pair *pair = kv_find(&world->kv, entry.key);
-    if (stale && instance->has_stale)
+    nstime started = world->now;
+    if (stale && instance->has_stale) {
         pair = &instance->stale;
+        started = instance->stale_at;
+    }
     if (pair) {
         entry.value = pair->value;
         entry.modify_index = pair->index;
     }
-    core_heads(instance->core, pair ? &entry : NULL, world->now, world->now);
+    core_heads(instance->core, pair ? &entry : NULL, started, world->now);
 }
 
 static void keep_stale(struct world *world, struct instance *instance)
@@ -630,6 +634,7 @@ static void keep_stale(struct world *world, struct instance *instance)
     if (!pair)
         return;
     instance->has_stale = true;
+    instance->stale_at = world->now;
     instance->stale.index = pair->index;
     instance->stale.value.len = 0;
     buf_append(&instance->stale.value, pair->value.data, pair->value.len);
