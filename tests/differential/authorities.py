@@ -42,18 +42,15 @@ def types(section):
     return {record.type for record in section}
 
 
-def without(section, *unwanted):
-    return Counter({record: count for record, count in section.items() if record.type not in unwanted})
-
-
 def unsigned(section):
-    return without(section, "RRSIG")
+    return Counter({record: count for record, count in section.items() if record.type != "RRSIG"})
 
 
 SIGNING = ("NSEC", "NSEC3", "RRSIG")
 
 
-@row("nsd knot", "answer authority additional", "a truncated reply has what fits, for who cannot come again by TCP; theirs have less, or nothing")
+@row("nsd knot", "rcode answer authority additional", "a truncated reply has what fits, for who cannot come again by TCP, and nothing is looked "
+     "for behind it; theirs have less, or nothing")
 def truncated_has_some(case):
     return case.ours.tc and case.theirs.tc
 
@@ -61,7 +58,7 @@ def truncated_has_some(case):
 @row("nsd knot", "tc authority additional", "names within RDATA are not compressed: pieces are copied as they are, and RFC 3597 section 4 "
      "allows it for old types alone; so a reply close to the limit is truncated where theirs is not")
 def uncompressed(case):
-    limit = (WAYS[case.way][0] or 512)
+    limit = WAYS[case.way][0] or 512
     return case.ours.tc and not case.theirs.tc and case.theirs.size > limit * 0.8
 
 
@@ -77,10 +74,10 @@ def one_signature(case):
 
 @row("nsd", "additional authority tc", "RRSIG as a question's type: not all of them")
 def all_signatures(case):
-    return case.question.type == "RRSIG" and types(case.ours.answer) == {"RRSIG"} and case.theirs.answer.total() > 1
+    return case.question.type == "RRSIG" and types(case.ours.answer) == {"RRSIG"} and (case.theirs.answer.total() > 1 or case.theirs.tc)
 
 
-@row("nsd knot", "rcode answer authority additional", "an alias is followed whatever type is asked that is not there; NSD stops for NSEC3, "
+@row("nsd knot", "rcode tc answer authority additional", "an alias is followed whatever type is asked that is not there; NSD stops for NSEC3, "
      "Knot for NSEC and RRSIG")
 def alias_and_signing(case):
     return case.question.type in SIGNING and "CNAME" in types(case.ours.answer) and "CNAME" not in types(case.theirs.answer)
@@ -94,6 +91,11 @@ def any_another(case):
 @row("nsd", "additional", "minimal-responses leaves out addresses of targets")
 def targets(case):
     return case.ours.aa and not case.theirs.additional - case.ours.additional
+
+
+@row("nsd", "additional", "of the signatures of glue those that fit; NSD takes others")
+def signatures_that_fit(case):
+    return unsigned(case.ours.additional) == unsigned(case.theirs.additional) and case.ours.size > 0.6 * (WAYS[case.way][0] or 512)
 
 
 @row("knot", "additional", "addresses below a cut are glue, which no answer but a referral has; they are not ours to vouch for")
@@ -126,6 +128,8 @@ def behind_a_dname(case):
 @row("nsd", "authority tc", "of a wildcard without such data one NSEC often proves both; NSD sends another one beside it")
 def one_proof_more(case):
     more = case.theirs.authority - case.ours.authority
+    if case.theirs.tc and not case.ours.tc and not case.theirs.answer:
+        return case.way == "512" and {"NSEC", "NSEC3"} & types(case.ours.authority)
     return not case.ours.answer - case.theirs.answer and not case.ours.authority - case.theirs.authority and types(more) <= {"NSEC", "NSEC3", "RRSIG"}
 
 
