@@ -240,6 +240,30 @@ void catalog_each_service(const struct catalog *catalog, const char *datacenter,
 void catalog_services_on_node(const struct catalog *catalog, const char *datacenter, const char *node,
                               void (*visit)(void *arg, const char *service), void *arg);
 
+/* One instance of a service, for who makes records of its own from it. Everything is borrowed. */
+struct catalog_endpoint {
+    const char *node, *id;
+    const uint8_t *ipv4, *ipv6; /* NULL: it has none */
+    const char *host;           /* a host name instead of addresses; NULL: none */
+    int port;                   /* -1: none */
+    uint16_t weight, priority;
+    bool healthy; /* after the policy of its service */
+    const void *service, *instance;
+};
+/* Calls visit for each instance of `web`, `tag.web` or, with dots in names, of the longest registered name
+ * that the text (lower case) ends in. Returns how many; a service that is not known has none. */
+size_t catalog_each_endpoint(const struct catalog *catalog, const char *datacenter, const char *text,
+                             void (*visit)(void *arg, const struct catalog_endpoint *endpoint), void *arg);
+/* The same for the answer of a prepared query, whose instances Consul has chosen: all are healthy. Returns
+ * how many, or -1 with err. */
+int catalog_each_query_endpoint(const struct catalog *catalog, const char *body, size_t len,
+                                void (*visit)(void *arg, const struct catalog_endpoint *endpoint), void *arg,
+                                struct err *err);
+/* Which check says that it is not healthy; "" if none does. Within visit. */
+void catalog_endpoint_reason(const struct catalog_endpoint *endpoint, char out[512]);
+/* Is this (lower case) the service that the text of catalog_each_endpoint means, or one that it may mean? */
+bool catalog_endpoint_means(const char *text, const char *service);
+
 /* `<service>.health.lictor. TXT`: the counts, then a line an instance with its address and, if it is out of
  * the answers, the check that says so. Lines are printable ASCII, at most 255 octets. No line for a service
  * that is not known. */

@@ -138,11 +138,46 @@ struct config_key {
     int line;
 };
 
-enum config_all_down { ALL_DOWN_LAST, ALL_DOWN_ALL, ALL_DOWN_NONE, ALL_DOWN_SERVFAIL, ALL_DOWN_ADDRESS };
+/* What a health-driven record answers when nothing that it names is healthy. */
+enum config_all_down {
+    ALL_DOWN_ALL,      /* all instances of the first candidate that has any; the default */
+    ALL_DOWN_LAST,     /* what was healthy last */
+    ALL_DOWN_NONE,     /* NODATA */
+    ALL_DOWN_SERVFAIL, /* SERVFAIL with EDE 22; secondaries keep what was healthy last */
+    ALL_DOWN_ADDRESS,  /* fixed addresses */
+};
 
-struct config_record { /* a health-driven name; parsed and checked now, served by a later version: a
-                          configuration fault until then */
-    char *name;
+/* An address to answer with, as it is written in a `record`. */
+struct config_address {
+    bool ipv6;
+    uint8_t ip[16]; /* IPv4: the first four octets */
+    uint16_t port;  /* for SRV; 0: none */
+};
+
+/* What a record may follow: `service`, `query` and `fallback`, in their order. */
+enum config_candidate_kind { CANDIDATE_SERVICE, CANDIDATE_QUERY, CANDIDATE_ADDRESS };
+struct config_candidate {
+    enum config_candidate_kind kind;
+    char *text;                    /* as it is written; "query:NAME" for a prepared query */
+    char *name;                    /* of the service, with tags before it, in lower case; or of the query */
+    char *datacenter;              /* lower case; NULL: the local one */
+    struct config_address address; /* CANDIDATE_ADDRESS */
+};
+
+/* A health-driven name. */
+struct config_record {
+    char *name;                          /* as it is written */
+    uint8_t owner[NAME_MAX_WIRE];        /* absolute, lower case */
+    bool srv;                            /* type = "SRV" */
+    bool weights;                        /* Consul's weights count */
+    struct config_candidate *candidates; /* in the order of preference */
+    size_t candidate_count;
+    unsigned min_healthy; /* fewer, and the first candidate counts as down; at least 1 */
+    enum config_all_down all_down;
+    struct config_address *down; /* ALL_DOWN_ADDRESS */
+    size_t down_count;
+    nstime ttl, rise, fall;
+    unsigned answers; /* 0: all */
     int line;
 };
 
@@ -244,6 +279,9 @@ bool config_tag_ttl(const struct config_services *services, const char *tag, con
  * block; lists are borrowed, pattern is NULL. */
 struct config_service config_service(const struct config_services *services, const char *name);
 bool config_wants_nearest(const struct config_services *services);
+/* A copy of its own, and its end (what it points to). */
+void config_record_copy(struct config_record *out, const struct config_record *record);
+void config_record_free(struct config_record *record);
 /* A copy of its own of all that the struct points to but `transfer` and `notify`, which are empty in it; and
  * its end. */
 void config_services_copy(struct config_services *out, const struct config_services *services);

@@ -53,6 +53,9 @@ struct control_view {
     json_t *(*decisions)(void *arg);
     /* Reload: reads the configuration again; done gets NULL or the faults. */
     void (*reload)(void *arg, void (*done)(void *done_arg, const char *error), void *done_arg);
+    /* `lictor record force WORD NAME`: WORD is "up", "down" or "clear". */
+    void (*force)(void *arg, const char *word, const char *name,
+                  void (*done)(void *done_arg, const char *error), void *done_arg);
     void *arg;
 };
 

@@ -105,9 +105,9 @@ size_t zone_records(const struct zone *zone);
 
 struct history;
 
-/* The version that transfers give, or NULL while there is none: an authoritative zone's is itself; one of the
- * catalog answers changes at once and is cut into versions at times. Valid as long as the zone. Any thread.
- */
+/* The version that transfers give, or NULL while there is none: an authoritative zone's is itself, unless it
+ * has health-driven records, whose committed version it is; one of the catalog answers changes at once and is
+ * cut into versions at times. Valid as long as the zone. Any thread. */
 const struct zone *zone_transfer(const struct zone *zone);
 /* The differences that led to this version (history.h), or NULL. Any thread. */
 const struct history *zone_history(const struct zone *zone);

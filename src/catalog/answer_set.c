@@ -198,7 +198,7 @@ void answer_sets_make(struct catalog *catalog, const struct service *service, st
     next->sets = xrealloc(next->sets, (next->set_count + 1) * sizeof(*next->sets));
     free(r.members);
     strmap_free(r.known, NULL);
-    records_free(&r.records);
+    records_drop(&r.records);
     free_candidates(&all);
 }
 

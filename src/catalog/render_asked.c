@@ -241,10 +241,10 @@ int catalog_render_asked(struct catalog *catalog, const struct catalog_asked *wh
     r.service.name = fold_case(what->service);
     int result = render(&r, document, out, err);
     json_decref(document);
-    records_free(&r.to.a);
-    records_free(&r.to.aaaa);
-    records_free(&r.to.srv);
-    records_free(&r.to.cname);
+    records_drop(&r.to.a);
+    records_drop(&r.to.aaaa);
+    records_drop(&r.to.srv);
+    records_drop(&r.to.cname);
     free(r.service.name);
     free(r.elsewhere.name);
     return result;

@@ -31,8 +31,7 @@ static unsigned worst_checks(const struct view *view, const struct view_instance
     return count;
 }
 
-/* "" if the instance is in the answers. */
-static void reason_out(const struct service *service, const struct view_instance *instance, char out[512])
+void instance_reason(const struct service *service, const struct view_instance *instance, char out[512])
 {
     const struct view *view = service->view;
     out[0] = '\0';
@@ -62,7 +61,7 @@ static json_t *instance_json(const struct service *service, const struct view_in
                                         "status", state_names[check->status], "node", (int)check->node_level,
                                         "output", view_text(view, check->output)));
     }
-    reason_out(service, instance, reason);
+    instance_reason(service, instance, reason);
     return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:o, s:o, s:s}", "node", view_text(view, instance->node),
                      "id", view_text(view, instance->id), "address", address_text(where, host, address),
                      "port", (int)instance->port, "status", state_names[instance->state], "weight",
@@ -148,7 +147,7 @@ void catalog_health_text(const struct catalog *catalog, const char *datacenter, 
         const char *host;
         const struct address *where = view_address(view, instance, &host);
         address_text(where, host, address);
-        reason_out(service, instance, reason);
+        instance_reason(service, instance, reason);
         bool v6 = where->kind == ADDRESS_IPV6;
         say(&lines, "%s%s%s:%d weight %d %s on %s %s%s%s", v6 ? "[" : "", address[0] ? address : "?",
             v6 ? "]" : "", (int)instance->port, (int)instance_weight(instance), view_text(view, instance->id),

@@ -36,7 +36,7 @@ void records_clear(struct records *records)
     records->bytes.len = records->items.len = 0;
 }
 
-void records_free(struct records *records)
+void records_drop(struct records *records)
 {
     buf_free(&records->bytes);
     buf_free(&records->items);

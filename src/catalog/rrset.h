@@ -19,7 +19,7 @@ struct records {
 void records_add(struct records *records, const void *data, size_t len, uint16_t weight,
                  const struct address *extra);
 void records_clear(struct records *records);
-void records_free(struct records *records);
+void records_drop(struct records *records);
 
 /* Fills slot->digest and returns the piece: one that `known` (digest -> piece) has, with a new reference, or
  * a new one, which is then known too. Without records: NULL and a digest of zeros. */

@@ -37,6 +37,9 @@ bool instance_ttl(const struct config_service *policy, const struct view *view,
 int instance_target(const struct service *service, size_t zone, const struct view_instance *instance,
                     const struct endpoint *end, uint8_t name[NAME_MAX_WIRE]);
 
+/* report.c: "" if the instance is in the answers, else the check that keeps it out. */
+void instance_reason(const struct service *service, const struct view_instance *instance, char out[512]);
+
 /* --- answer_set.c: sets of instances ------------------------------------------------------------- */
 
 /* Fills next's sets, and what it says of them, from the service's view: the set without a tag first, then

@@ -156,7 +156,7 @@ static void free_zone(struct config_zone *zone)
     update_policies_free(zone);
     notifies_free(&zone->notify);
     for (size_t i = 0; i < zone->record_count; i++)
-        free(zone->records[i].name);
+        config_record_free(&zone->records[i]);
     free(zone->records);
 }
 

@@ -73,5 +73,9 @@ void read_election(struct check *check);
 void read_services_transfer(struct check *check); /* after the keys */
 void read_query_log(struct check *check);
 void read_zones(struct check *check);
+/* `record` blocks of a zone, whose other keys have been read. */
+void read_records(struct check *check, cfg_t *section, struct config_zone *zone);
+/* Can it be the name of a datacenter? */
+bool is_datacenter(const char *text);
 void read_actions(struct check *check);
 void check_unserved(struct check *check);

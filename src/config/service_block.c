@@ -62,7 +62,7 @@ static bool is_set(struct config_service *service, cfg_t *block, const char *key
 }
 
 /* A label of its own in names: Consul allows letters, digits, '-' and '_' in it. */
-static bool is_datacenter(const char *text)
+bool is_datacenter(const char *text)
 {
     return *text && strlen(text) <= 63 &&
            text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] == '\0';

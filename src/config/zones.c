@@ -9,34 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void read_records(struct check *check, cfg_t *section, struct config_zone *zone)
-{
-    static const char *const all_down[] = {"last", "all", "none", "servfail", NULL};
-    for (unsigned i = 0; i < cfg_size(section, "record"); i++) {
-        cfg_t *record = cfg_getnsec(section, "record", i);
-        uint8_t name[NAME_MAX_WIRE];
-        struct err err;
-        if (name_from_text(cfg_title(record), zone->apex, name, &err) < 0)
-            fault_add(check->faults, section_line(record), "the record's name `%s`: %s", cfg_title(record),
-                      err.text);
-        else if (!name_is_under(name, zone->apex))
-            fault_add(check->faults, section_line(record),
-                      "the record `%s` is outside of its zone; write its name without the zone",
-                      cfg_title(record));
-        if (!value_count(record, "service"))
-            fault_add(check->faults, section_line(record), "the record `%s` has no `service`; name one",
-                      cfg_title(record));
-        read_ttl(check, record, "ttl", 0);
-        read_number(check, record, "min-healthy", 1, 0, 65535);
-        const struct value *down = value_at(record, "when-all-down", 0);
-        if (down && prefix_check(down->text, NULL)) /* an address is an answer of its own */
-            read_choice(check, record, "when-all-down", 0, all_down);
-        zone->records = xrealloc(zone->records, (zone->record_count + 1) * sizeof(*zone->records));
-        zone->records[zone->record_count++] =
-            (struct config_record){.name = xstrdup(cfg_title(record)), .line = section_line(record)};
-    }
-}
-
 static void check_apex(struct check *check, const struct config_zone *zone, const char *title)
 {
     const struct config *config = check->config;

@@ -98,6 +98,7 @@ void daemon_free(struct daemon *daemon)
     role_free(daemon->role);
     serials_stop(daemon->serials);
     store_stop(daemon->store);
+    daemon_stop_records(daemon);
     consul_client_free(daemon->store_client);
     consul_client_free(daemon->watch_client);
     consul_client_free(daemon->ondemand_client);
@@ -116,6 +117,7 @@ void daemon_free(struct daemon *daemon)
     inbox_free(daemon->inbox);
     store_free(daemon->store);
     tasks_free(daemon->tasks);
+    daemon_free_records(daemon);
     hosted_zones_free(daemon->zones);
     catalog_free(daemon->catalog);
     action_free(daemon->actions);

@@ -20,6 +20,7 @@
 #include "lictor/gate.h"
 #include "lictor/notify.h"
 #include "lictor/ondemand.h"
+#include "lictor/records.h"
 #include "lictor/role.h"
 #include "lictor/runner.h"
 #include "lictor/serials.h"
@@ -66,6 +67,8 @@ struct daemon {
     struct gate gate;
     struct zone_state services_state;
     struct hosted_zones *zones;
+    struct records *records;     /* builder */
+    struct followers *followers; /* what records need of main */
     struct store *store; /* NULL: no election */
     struct tasks *tasks; /* likewise */
     bool zones_loaded;   /* the first load has ended */
@@ -179,6 +182,22 @@ void daemon_save_view(void *arg);
 void daemon_save_view_now(struct daemon *daemon);
 /* Builder tick: new orders for weighted RRsets that were asked. */
 void daemon_redraw_orders(void *arg);
+
+/* --- records.c: health-driven records ------------------------------------------------------------------ */
+
+/* Before anything is published, and once the clients are there. */
+void daemon_new_records(struct daemon *daemon);
+void daemon_start_records(struct daemon *daemon);
+/* After a reload, and once the first zones are there: which prepared queries are followed. Main. */
+void daemon_configure_records(struct daemon *daemon);
+/* Each second, and after a promotion: which views are live, and what should be committed. Main. */
+void daemon_mind_records(struct daemon *daemon);
+/* No request goes out any more; with the rest, after the builder. */
+void daemon_stop_records(struct daemon *daemon);
+void daemon_free_records(struct daemon *daemon);
+/* control_view.force. */
+void daemon_force_record(void *arg, const char *word, const char *name,
+                         void (*done)(void *done_arg, const char *error), void *done_arg);
 
 /* --- asks.c: questions that wait for Consul --------------------------------------------------------- */
 

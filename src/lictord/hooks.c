@@ -36,6 +36,7 @@ static void on_role_event(void *arg, const struct role_event *event)
         if (daemon->store)
             store_role(daemon->store, true, role_session(daemon->role), event->epoch);
         tasks_role(daemon->tasks, true, event->epoch);
+        daemon_mind_records(daemon);
     } else if (event->kind == ROLE_DEMOTED) {
         action_role(daemon->actions, false, event->epoch, event->reason);
         if (daemon->serials)
@@ -242,5 +243,6 @@ void daemon_control_hooks(struct daemon *daemon, struct control_view *view)
     view->decisions = control_decisions;
     view->not_ready = control_not_ready;
     view->reload = daemon_reload;
+    view->force = daemon_force_record;
     view->arg = daemon;
 }

@@ -125,6 +125,7 @@ static void apply(struct reload *reload)
         ondemand_configure(daemon->ondemand,
                            daemon->config); /* what it reads from now on is rendered after that */
     }
+    daemon_configure_records(daemon);
     /* The first one stays: modules that were started with it read in it what cannot change. Jobs
      * that were queued before may still read a later one: it goes when they are through. */
     if (old != daemon->started_with)

@@ -42,6 +42,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     (void)what;
     daemon_confirm_view(daemon);
     daemon_arm_triggers(daemon);
+    daemon_mind_records(daemon);
     daemon_refresh_texts(daemon);
     daemon_notify("WATCHDOG=1");
 }
@@ -224,7 +225,7 @@ static int start_transfers(struct daemon *daemon, struct err *err)
 /* Builder. */
 static void publish_stored(void *arg, struct zone *zone)
 {
-    publisher_put(arg, zone);
+    records_put(arg, zone);
 }
 
 static int start_store(struct daemon *daemon)
@@ -239,7 +240,7 @@ static int start_store(struct daemon *daemon)
                                                      .instance = daemon->instance.id,
                                                      .state_dir = daemon->config->state_dir,
                                                      .publish = publish_stored,
-                                                     .publish_arg = &daemon->publisher});
+                                                     .publish_arg = daemon->records});
     hosted_zones_use_store(daemon->zones, daemon->store);
     return 0;
 }
@@ -302,6 +303,7 @@ static void on_zones_applied(void *arg)
     if (daemon->store)
         store_start(daemon->store);
     role_start(daemon->role);
+    daemon_configure_records(daemon);
     daemon_refresh_texts(daemon);
     daemon_notify("READY=1");
     log_info("ready: node %s, instance %s", daemon->config->node, daemon->instance.id);
@@ -393,12 +395,14 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
                        &(struct snapshot_text){config->node, LICTOR_VERSION, NULL});
         daemon_start_notify(daemon);
         daemon->inspection = inspection_new(&daemon->publisher, config->node);
-        daemon->zones = hosted_zones_new(daemon->builder, &daemon->publisher, config->state_dir);
         daemon->inspect_from = inspect_acl(config);
         daemon->actions = action_new(config, daemon->runner, &daemon->gate);
         struct runner_hooks hooks = daemon_runner_hooks(daemon);
         runner_attach(daemon->runner, daemon->base, &hooks);
         start_view(daemon);
+        daemon_new_records(daemon);
+        daemon->zones =
+            hosted_zones_new(daemon->builder, &daemon->publisher, daemon->records, config->state_dir);
         builder_start(daemon->builder);
         if (start_transfers(daemon, err) || start_clients(daemon, err) || start_role(daemon, err) ||
             start_store(daemon) || daemon_start_updates(daemon, err) ||
@@ -416,6 +420,7 @@ int daemon_start(struct daemon *daemon, struct config *config, struct err *err)
                   daemon); /* if the disk was full before */
     start_watch(daemon);
     daemon_start_tasks(daemon);
+    daemon_start_records(daemon);
     if (start_control(daemon, err))
         return -1;
     hosted_zones_read(daemon->zones, config, true, on_zones_read, daemon);

@@ -60,6 +60,7 @@ static void on_changed_service(void *arg, const char *datacenter, const char *se
     struct changes *changes = arg;
     struct daemon *daemon = changes->daemon;
     struct buf lines = {0};
+    records_changed(daemon->records, datacenter, service);
     char *name =
         datacenter ? xasprintf("%s.%s.health", service, datacenter) : xasprintf("%s.health", service);
     catalog_health_text(daemon->catalog, datacenter, service, append_line, &lines);
@@ -117,6 +118,7 @@ void daemon_view_changed(void *arg)
     struct changes *changes = xmalloc(sizeof *changes);
     *changes = (struct changes){daemon, NULL};
     catalog_take_changed(daemon->catalog, on_changed_service, changes);
+    records_look(daemon->records, clock_boot());
     inspection_publish(daemon->inspection);
     builder_to_main(daemon->builder, tell_triggers, changes);
 }

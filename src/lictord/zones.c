@@ -40,6 +40,7 @@ struct hosted {
 struct hosted_zones {
     struct builder *builder;
     struct publisher *publisher;
+    struct records *records;
     struct store *store; /* NULL: no election */
     char *folder;
     struct hosted *first, **end;
@@ -49,6 +50,7 @@ struct hosted_zones {
 /* One zone of a load. */
 struct entry {
     struct hosted *zone;
+    const struct config_zone *config;
     char *file;
     struct zone *loaded;
     bool kv;
@@ -60,6 +62,7 @@ struct entry {
 
 struct hosted_load {
     struct hosted_zones *zones;
+    const struct config *config;
     bool use_saved;
     hosted_zones_read_fn *read;
     void (*done)(void *arg);
@@ -71,11 +74,12 @@ struct hosted_load {
 };
 
 struct hosted_zones *hosted_zones_new(struct builder *builder, struct publisher *publisher,
-                                      const char *state_dir)
+                                      struct records *records, const char *state_dir)
 {
     struct hosted_zones *zones = xcalloc(1, sizeof *zones);
     *zones = (struct hosted_zones){.builder = builder,
                                    .publisher = publisher,
+                                   .records = records,
                                    .folder = xasprintf("%s/zones", state_dir),
                                    .end = &zones->first,
                                    .by_apex = strmap_new()};
@@ -161,6 +165,10 @@ static void run_read(void *arg)
         struct entry *entry = &load->entries[i];
         entry->loaded = zonefile_load(entry->file, entry->zone->apex, ZONE_AUTHORITATIVE, &entry->zone->state,
                                       &entry->err);
+        if (entry->loaded && records_check(entry->config, entry->loaded, &entry->err)) {
+            zone_unref(entry->loaded);
+            entry->loaded = NULL;
+        }
         if (entry->loaded) {
             entry->source = SOURCE_FILE;
             entry->err.text[0] = 0;
@@ -171,11 +179,11 @@ static void run_read(void *arg)
 }
 
 /* A zone without content still stands in the snapshot, so that its names get SERVFAIL, not REFUSED. */
-static void publish_held(struct publisher *publisher, struct hosted *zone)
+static void publish_held(struct records *records, struct hosted *zone)
 {
     struct zone_edit *edit = zone_edit_new(zone->apex, ZONE_AUTHORITATIVE, &zone->state, NULL, NULL);
     atomic_store(&zone->state.held, true);
-    publisher_put(publisher, zone_edit_commit(edit));
+    records_put(records, zone_edit_commit(edit));
 }
 
 /* What is read of a zone in the store is offered to it; what is published of it comes from there. */
@@ -200,7 +208,7 @@ static void publish_entry(struct hosted_load *load, struct entry *entry)
     if (store)
         store_zone(store, entry->zone->apex, &entry->zone->state, false);
     if (!entry->loaded) {
-        publish_held(load->zones->publisher, entry->zone);
+        publish_held(load->zones->records, entry->zone);
         return;
     }
     entry->serial = zone_serial(entry->loaded);
@@ -211,24 +219,29 @@ static void publish_entry(struct hosted_load *load, struct entry *entry)
         store_file(store, zone_ref(entry->loaded)); /* held, if others have served a newer one */
     else
         atomic_store(&entry->zone->state.held, false);
-    const struct zone *before = snapshot_get(load->zones->publisher->current, entry->zone->apex);
+    entry->loaded = records_dress(load->zones->records, entry->loaded);
+    const struct zone *published = snapshot_get(load->zones->publisher->current, entry->zone->apex);
+    const struct zone *before = published ? zone_transfer(published) : NULL;
     if (before && history_continue(before, entry->loaded))
         log_warn(
             "zone %s: its content changed, but its serial did not rise from %u (RFC 1982): secondaries do "
             "not notice; raise it",
             entry->zone->text, zone_serial(before));
-    publisher_put(load->zones->publisher, entry->loaded);
+    records_put(load->zones->records, entry->loaded);
     entry->loaded = NULL;
 }
 
 static void run_apply(void *arg)
 {
     struct hosted_load *load = arg;
+    records_configure(load->zones->records, load->config);
     for (size_t i = 0; i < load->count; i++)
         publish_entry(load, &load->entries[i]);
+    records_look(load->zones->records, clock_boot());
     for (size_t i = 0; i < load->removed_count; i++) {
         if (load->zones->store)
             store_forget(load->zones->store, load->removed[i]->apex);
+        records_forget(load->zones->records, load->removed[i]->apex);
         publisher_remove(load->zones->publisher, load->removed[i]->apex);
     }
 }
@@ -345,7 +358,8 @@ void hosted_zones_read(struct hosted_zones *zones, const struct config *config, 
                        hosted_zones_read_fn *read, void *arg)
 {
     struct hosted_load *load = xcalloc(1, sizeof *load);
-    *load = (struct hosted_load){.zones = zones, .use_saved = use_saved, .read = read, .arg = arg};
+    *load = (struct hosted_load){
+        .zones = zones, .config = config, .use_saved = use_saved, .read = read, .arg = arg};
     load->entries = xcalloc(config->zone_count, sizeof *load->entries);
     load->count = config->zone_count;
 
@@ -354,6 +368,7 @@ void hosted_zones_read(struct hosted_zones *zones, const struct config *config, 
     for (size_t i = 0; i < config->zone_count; i++) {
         load->entries[i].zone = find_or_add(zones, config->zones[i].apex);
         load->entries[i].zone->wanted = true;
+        load->entries[i].config = &config->zones[i];
         load->entries[i].file = xstrdup(config->zones[i].file);
         load->entries[i].kv = zones->store && config->zones[i].store_kv;
     }

@@ -4,6 +4,7 @@
 
 #include "lictor/builder.h"
 #include "lictor/config.h"
+#include "lictor/records.h"
 #include "lictor/store.h"
 #include "publisher.h"
 
@@ -12,8 +13,9 @@
 
 struct hosted_zones;
 
+/* records: through which all of them are published. */
 struct hosted_zones *hosted_zones_new(struct builder *builder, struct publisher *publisher,
-                                      const char *state_dir);
+                                      struct records *records, const char *state_dir);
 /* Before the first read: with an election the zones are the store's (store.h). NULL: each is its file alone.
  */
 void hosted_zones_use_store(struct hosted_zones *zones, struct store *store);

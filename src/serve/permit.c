@@ -81,7 +81,13 @@ bool permit_origin(struct permit *permit, const struct answer_env *env, struct z
     char text[128];
     if (!atomic_load_explicit(&state->asked, memory_order_relaxed)) /* read first: the line stays shared */
         atomic_store_explicit(&state->asked, true, memory_order_relaxed);
-    if (env->now >= dead) {
+    if (!origin->label[0]) { /* a health-driven record that has no answer; in no datacenter */
+        bool unknown = atomic_load_explicit(&state->held, memory_order_relaxed);
+        refuse(permit, DNS_SERVFAIL, ANSWER_EXPIRED,
+               unknown ? DNS_EDE_NOT_READY : DNS_EDE_NO_REACHABLE_AUTHORITY,
+               unknown ? "the health of what this name follows is not known yet"
+                       : "nothing that this name follows is healthy (when-all-down = servfail)");
+    } else if (env->now >= dead) {
         refuse(permit, DNS_SERVFAIL, ANSWER_EXPIRED, DNS_EDE_NO_REACHABLE_AUTHORITY,
                about(origin, " cannot be reached", text));
     } else if (atomic_load_explicit(&state->held, memory_order_relaxed)) {

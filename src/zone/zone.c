@@ -80,7 +80,7 @@ const struct zone_manner *zone_manner(const struct zone *zone)
 
 const struct zone *zone_transfer(const struct zone *zone)
 {
-    return zone->kind == ZONE_CATALOG ? zone->transfer : zone;
+    return zone->transfer || zone->kind == ZONE_CATALOG ? zone->transfer : zone;
 }
 
 const struct history *zone_history(const struct zone *zone)
