@@ -2,10 +2,11 @@
  * Pure: no catalog, no clock, no DNS. Any one thread.
  *
  * Candidates stand in the order of preference. The first is good while at least min_healthy of its endpoints
- * are up, another while one is; the first good one is the target, and its endpoints that are up are the answer. An endpoint is up once
- * it was seen healthy for `rise`, and down once it was seen unhealthy for `fall`. How endpoints are when a
- * view is seen for the first time counts at once: a restart must not declare everything down for `rise`. One
- * that is registered later begins down, and one that is deregistered is gone at once, for nobody is there.
+ * are up, another while one is; the first good one is the target, and its endpoints that are up are the
+ * answer. An endpoint is up once it was seen healthy for `rise`, and down once it was seen unhealthy for
+ * `fall`. How endpoints are when a view is seen for the first time counts at once: a restart must not declare
+ * everything down for `rise`. One that is registered later begins down, and one that is deregistered is gone
+ * at once, for nobody is there.
  *
  * A candidate whose view is not live could be anything: if it stands before the first good one, nothing is
  * decided, and the committed zone answers (DESIGN 5). */

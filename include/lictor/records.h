@@ -85,3 +85,8 @@ void records_each_query(const struct records *records, void (*visit)(void *arg, 
 json_t *records_status(struct records *records, const char *zone);
 /* The serial of a committed version that is not the file's; 0: none. Any thread. */
 uint32_t records_serial(struct records *records, const char *zone);
+/* Appends a line a record of the zone, each with a line feed before it, for `<zone>.zone.lictor.` Any thread.
+ */
+void records_lines(struct records *records, const char *zone, struct buf *out);
+/* Appends the metrics, in the Prometheus text format. Any thread. */
+void records_print(struct records *records, struct buf *out);

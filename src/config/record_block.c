@@ -196,7 +196,7 @@ static void read_candidates(struct check *check, cfg_t *block, struct config_rec
                   "into the zone's file");
 }
 
-/* --- when all is down ------------------------------------------------------------------------------ */
+/* --- when all is down ----------------------------------------------------------------------------- */
 
 static void read_all_down(struct check *check, cfg_t *block, struct config_record *record)
 {
@@ -229,7 +229,7 @@ static void read_all_down(struct check *check, cfg_t *block, struct config_recor
     }
 }
 
-/* --- a block --------------------------------------------------------------------------------------- */
+/* --- a block -------------------------------------------------------------------------------------- */
 
 static void check_name(struct check *check, const struct config_zone *zone, struct config_record *record)
 {
@@ -306,7 +306,7 @@ void read_records(struct check *check, cfg_t *section, struct config_zone *zone)
         read_record(check, section, cfg_getnsec(section, "record", i), zone);
 }
 
-/* --- copies ---------------------------------------------------------------------------------------- */
+/* --- copies --------------------------------------------------------------------------------------- */
 
 void config_record_copy(struct config_record *out, const struct config_record *record)
 {

@@ -5,6 +5,7 @@
 #include "lictor/xalloc.h"
 
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- verbs ---- */
@@ -48,6 +49,24 @@ static void on_resume(void *arg, const char *error)
 static void on_reload(void *arg, const char *error)
 {
     done(arg, "reload", error);
+}
+
+static void on_record(void *arg, const char *error)
+{
+    done(arg, "record", error);
+}
+
+/* `force up www.example.com`. */
+static void force(struct control *control, const struct request *request, struct call *call)
+{
+    char word[16], name[REQUEST_NAME_MAX + 1], rest[2];
+    if (sscanf(request->name, "force %15s %255s %1s", word, name, rest) != 2) {
+        call_fail(call,
+                  "write `record force up NAME`, `record force down NAME` or `record force clear NAME`");
+        return;
+    }
+    log_info("control: record %s", request->name);
+    control->view.force(control->view.arg, word, name, on_record, call);
 }
 
 static void on_doctor(void *arg, json_t *result, const char *error)
@@ -119,6 +138,9 @@ static void on_call(void *arg, const struct request *request, struct call *call)
         break;
     case VERB_ZONE:
         zones_call(control, request->args, call);
+        break;
+    case VERB_RECORD:
+        force(control, request, call);
         break;
     case VERB_UPLOAD: /* the socket's own */
     case VERBS:

@@ -33,6 +33,7 @@
     VERB(RELOAD, "reload", NULL) \
     VERB(DOCTOR, "doctor", NULL) \
     VERB(ZONE, "zone", NULL) \
+    VERB(RECORD, "record", "words \"force WORD NAME\"") \
     VERB(UPLOAD, "upload", NULL)
 
 enum verb {

@@ -25,6 +25,8 @@ static const char usage[] =
     "  resign           the primary gives up the role: to a ready standby, or to nobody\n"
     "  pause [REASON]   nobody takes over by itself, but for the last primary; --for DURATION ends it\n"
     "  resume           ends a pause\n"
+    "  record force up|down|clear NAME\n"
+    "                   a health-driven record as if all (or nothing) of what it follows were healthy\n"
     "  reload           reads the configuration and the zone files again: all of it or nothing\n"
     "  doctor           looks for what is wrong or will go wrong: Consul, rights, lease, DNS, system\n"
     "\n"
@@ -50,12 +52,18 @@ static const struct verb {
     int seconds;                        /* how long to wait: a reload loads every zone */
     bool (*good)(const json_t *result); /* is the exit status 0? NULL: whenever there is a result */
 } verbs[] = {
-    {"status", NULL, show_status, 10, NULL},       {"why", NULL, show_why, 10, NULL},
-    {"services", "NAME", show_services, 10, NULL}, {"zones", NULL, show_zones, 10, NULL},
-    {"actions", NULL, show_actions, 10, NULL},     {"handover", "NODE", show_done, 12, NULL},
-    {"resign", NULL, show_done, 12, NULL},         {"pause", "REASON", show_done, 10, NULL},
-    {"resume", NULL, show_done, 10, NULL},         {"reload", NULL, show_done, 60, NULL},
+    {"status", NULL, show_status, 10, NULL},
+    {"why", NULL, show_why, 10, NULL},
+    {"services", "NAME", show_services, 10, NULL},
+    {"zones", NULL, show_zones, 10, NULL},
+    {"actions", NULL, show_actions, 10, NULL},
+    {"handover", "NODE", show_done, 12, NULL},
+    {"resign", NULL, show_done, 12, NULL},
+    {"pause", "REASON", show_done, 10, NULL},
+    {"resume", NULL, show_done, 10, NULL},
+    {"reload", NULL, show_done, 60, NULL},
     {"doctor", NULL, show_doctor, 10, no_faults},
+    {"record", "force up|down|clear NAME", show_done, 10, NULL},
 };
 
 /* Whose words and options are its own (zone.c). */
@@ -232,7 +240,8 @@ static int run_verb(const struct settings *settings, char **words, int count)
     if (name && !verb->argument)
         return misuse("too many words:", name);
     bool pause = strcmp(verb->name, "pause") == 0;
-    if (count > 2 && !pause)
+    bool several = pause || strcmp(verb->name, "record") == 0; /* words */
+    if (count > 2 && !several)
         return misuse("too many words:", words[2]);
     if (settings->watch && strcmp(verb->name, "status") != 0)
         return misuse("--watch goes with status, not with", verb->name);

@@ -362,6 +362,56 @@ static void show_secondaries(const json_t *zones, bool colour, struct buf *out)
     table_end(&table, 0, out);
 }
 
+static void put_record(struct table *table, const json_t *zone, const json_t *record)
+{
+    const char *state = field_text(record, "state"), *forced = field_text(record, "forced");
+    bool down = strcmp(state, "all-down") == 0, healthy = strcmp(state, "healthy") == 0;
+    const json_t *candidate, *candidates = json_object_get(record, "candidates");
+    size_t i;
+    table_put(table, PLAIN, field_text(zone, "zone"));
+    table_put(table, PLAIN, field_text(record, "record"));
+    if (forced[0])
+        table_printf(table, WARN, "%s, forced %s by %s", state, forced, field_text(record, "forced_by"));
+    else
+        table_put(table, healthy ? GOOD : down ? BAD : WARN, state);
+    if (field_text(record, "target")[0] && !down)
+        table_put(table, PLAIN, field_text(record, "target"));
+    else
+        table_printf(table, PLAIN, "%s%s", down ? "when-all-down = " : "as committed",
+                     down ? field_text(record, "when_all_down") : "");
+    table_printf(table, PLAIN, "%zu%s", json_array_size(json_object_get(record, "answers")),
+                 field_flag(record, "in_committed") ? "" : " (not committed)");
+    struct buf health = {0};
+    json_array_foreach(candidates, i, candidate)
+    {
+        buf_printf(&health, "%s%s ", i ? ", " : "", field_text(candidate, "name"));
+        if (field_flag(candidate, "live"))
+            buf_printf(&health, "%lld of %lld", field_number(candidate, "healthy"), field_number(candidate, "total"));
+        else
+            buf_puts(&health, "not live");
+    }
+    table_put(table, PLAIN, buf_str(&health));
+    buf_free(&health);
+}
+
+static void show_records(const json_t *zones, bool colour, struct buf *out)
+{
+    static const char *const names[] = {"zone", "record", "state", "answers with", "addresses", "healthy"};
+    struct table table;
+    const json_t *zone, *record;
+    size_t i, k, some = 0;
+    json_array_foreach(zones, i, zone) some += json_array_size(json_object_get(zone, "health"));
+    if (!some)
+        return;
+    buf_puts(out, "\n");
+    begin(&table, names, COLUMNS(names), colour);
+    json_array_foreach(zones, i, zone)
+    {
+        json_array_foreach(json_object_get(zone, "health"), k, record) put_record(&table, zone, record);
+    }
+    end(&table, 0, out);
+}
+
 void show_zones(const json_t *result, bool colour, struct buf *out)
 {
     static const char *const names[] = {"zone", "serial", "records", "source", "loaded", "file"};
@@ -391,6 +441,7 @@ void show_zones(const json_t *result, bool colour, struct buf *out)
     }
     table_end(&table, 0, out);
     show_secondaries(result, colour, out);
+    show_records(result, colour, out);
 }
 
 void show_actions(const json_t *result, bool colour, struct buf *out)

@@ -195,6 +195,8 @@ void daemon_mind_records(struct daemon *daemon);
 /* No request goes out any more; with the rest, after the builder. */
 void daemon_stop_records(struct daemon *daemon);
 void daemon_free_records(struct daemon *daemon);
+/* Adds "health", what the records of a zone answer, to control_view.zones. */
+void daemon_add_records(const struct daemon *daemon, json_t *zones);
 /* control_view.force. */
 void daemon_force_record(void *arg, const char *word, const char *name,
                          void (*done)(void *done_arg, const char *error), void *done_arg);

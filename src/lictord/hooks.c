@@ -196,6 +196,7 @@ static json_t *control_zones(void *arg)
     struct daemon *daemon = arg;
     json_t *zones = hosted_zones_status(daemon->zones);
     daemon_add_secondaries(daemon, zones);
+    daemon_add_records(daemon, zones);
     return zones;
 }
 
@@ -213,6 +214,7 @@ static void control_transfer_metrics(void *arg, struct buf *out)
     notify_print(daemon->notify, out);
     if (daemon->store)
         store_print(daemon->store, out);
+    records_print(daemon->records, out);
 }
 
 static json_t *control_not_ready(void *arg)

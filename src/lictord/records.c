@@ -54,18 +54,11 @@ struct followers {
 
 static void arm(struct event *timer, nstime after)
 {
-    if (after < 0)
-        after = 0;
-    /* Rounded up: what is due at an instant is not due a microsecond before. */
-    struct timeval delay = {.tv_sec = after / NS_PER_S,
-                            .tv_usec = (after % NS_PER_S + NS_PER_US - 1) / NS_PER_US};
-    if (delay.tv_usec >= 1000000)
-        delay = (struct timeval){.tv_sec = delay.tv_sec + 1};
+    struct timeval delay = clock_timeval(after);
     event_add(timer, &delay);
 }
 
-/* --- looking when it is time ------------------------------------------------------------------------------
- */
+/* --- looking when it is time ---------------------------------------------------------------------- */
 
 static void run_look(void *arg)
 {
@@ -106,8 +99,7 @@ static void on_wake(void *arg, nstime at)
     builder_to_main(daemon->builder, woken, waking);
 }
 
-/* --- commits
- * ------------------------------------------------------------------------------------------------- */
+/* --- commits -------------------------------------------------------------------------------------- */
 
 /* Builder. What is seen when it runs counts: a flip since then need not wait for the next commit. */
 static int edit_zone(void *arg, struct zone_edit *edit, const struct zone *current, struct err *err)
@@ -195,8 +187,7 @@ static void run_want(void *arg)
     records_want(daemon->records);
 }
 
-/* --- which views are live
- * --------------------------------------------------------------------------------------- */
+/* --- which views are live ------------------------------------------------------------------------- */
 
 struct lives {
     struct daemon *daemon;
@@ -270,8 +261,7 @@ void daemon_mind_records(struct daemon *daemon)
         builder_post(daemon->builder, run_want, NULL, daemon);
 }
 
-/* --- prepared queries
- * -------------------------------------------------------------------------------------------- */
+/* --- prepared queries ----------------------------------------------------------------------------- */
 
 struct answer {
     struct daemon *daemon;
@@ -338,7 +328,7 @@ static void ask_query(evutil_socket_t fd, short what, void *arg)
         return;
     char *escaped = consul_escape(query->name), *path = xasprintf("/v1/query/%s/execute", escaped);
     query->request =
-        consul_send(query->daemon->asked_client,
+        consul_send(query->daemon->ondemand_client,
                     &(struct consul_options){.method = "GET", .path = path, .timeout = QUERY_TIMEOUT},
                     query_answered, query);
     free(path);
@@ -371,14 +361,13 @@ void daemon_configure_records(struct daemon *daemon)
         for (size_t r = 0; r < config->zones[z].record_count; r++) {
             const struct config_record *record = &config->zones[z].records[r];
             for (size_t i = 0; i < record->candidate_count; i++)
-                if (record->candidates[i].kind == CANDIDATE_QUERY && daemon->asked_client)
+                if (record->candidates[i].kind == CANDIDATE_QUERY && daemon->ondemand_client)
                     want_query(daemon, record->candidates[i].name);
         }
     daemon_mind_records(daemon);
 }
 
-/* --- the operator's word
- * -------------------------------------------------------------------------------------------- */
+/* --- the operator's word -------------------------------------------------------------------------- */
 
 struct forcing {
     struct daemon *daemon;
@@ -554,7 +543,7 @@ void daemon_force_record(void *arg, const char *word, const char *name,
 {
     struct daemon *daemon = arg;
     uint8_t owner[NAME_MAX_WIRE];
-    char text[NAME_MAX_TEXT], at[32], error[600];
+    char text[NAME_MAX_TEXT], at[TIME_TEXT], error[600];
     struct err err;
     bool clear = !strcmp(word, "clear");
     if (daemon->stopping) {
@@ -579,11 +568,29 @@ void daemon_force_record(void *arg, const char *word, const char *name,
         done(done_arg, error);
         return;
     }
-    hosted_zones_time(clock_real(), at);
+    time_format(clock_real(), at);
     put_force(daemon, text,
               clear ? NULL
                     : json_pack("{s:s, s:s, s:s}", "force", word, "by", daemon->config->node, "at", at),
               done, done_arg);
+}
+
+/* --- for people ----------------------------------------------------------------------------------- */
+
+void daemon_add_records(const struct daemon *daemon, json_t *zones)
+{
+    size_t i;
+    json_t *zone;
+    json_array_foreach(zones, i, zone)
+    {
+        const char *text = json_string_value(json_object_get(zone, "zone"));
+        json_t *list = text ? records_status(daemon->records, text) : NULL;
+        uint32_t serial = text ? records_serial(daemon->records, text) : 0;
+        if (list)
+            json_object_set_new(zone, "health", list);
+        if (serial)
+            json_object_set_new(zone, "serial", json_integer(serial));
+    }
 }
 
 /* --- life

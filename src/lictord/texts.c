@@ -152,9 +152,12 @@ static void add_zone(void *arg, const char *apex, const char *line)
 {
     struct texts *texts = arg;
     struct zone_line *z = xmalloc(sizeof *z);
+    struct buf lines = {0};
+    buf_puts(&lines, line);
+    records_lines(texts->daemon->records, apex, &lines);
     *z = (struct zone_line){
         texts->zones, xasprintf("%s%szone", strcmp(apex, ".") ? apex : "", strcmp(apex, ".") ? "." : ""),
-        xstrdup(line)};
+        buf_steal(&lines)};
     texts->zones = z;
 }
 

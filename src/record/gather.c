@@ -123,7 +123,7 @@ void gather_free(struct gathered *gathered)
     free(gathered->views);
 }
 
-/* --- prepared queries -------------------------------------------------------------------------------- */
+/* --- prepared queries ----------------------------------------------------------------------------- */
 
 void query_view_free(void *pointer)
 {
@@ -162,7 +162,7 @@ int records_query(struct records *records, const char *name, const char *body, s
     return 0;
 }
 
-/* --- reasons ------------------------------------------------------------------------------------------ */
+/* --- reasons -------------------------------------------------------------------------------------- */
 
 struct reasoning {
     char text[600];

@@ -20,12 +20,7 @@
 #define KIND    "records"
 #define VERSION 1
 
-static bool is_above(uint32_t a, uint32_t b) /* RFC 1982 */
-{
-    return a != b && a - b < UINT32_C(0x80000000);
-}
-
-/* --- on the disk ---------------------------------------------------------------------------------------- */
+/* --- on the disk ---------------------------------------------------------------------------------- */
 
 /* A small zone: SOA and NS, so that it is one, and the RRsets of the records; before it the file's hash. */
 static void copy_rrset(void *arg, const uint8_t *owner, const struct piece *piece)
@@ -80,8 +75,7 @@ static struct zone *load(const struct zone_entry *entry, struct zone_state *stat
     return zone;
 }
 
-/* --- versions
- * ----------------------------------------------------------------------------------------------- */
+/* --- versions ------------------------------------------------------------------------------------- */
 
 static void set_serial(struct zone_edit *edit, const uint8_t *apex, uint32_t serial)
 {
@@ -125,7 +119,7 @@ struct zone *records_dress(struct records *records, struct zone *file)
 
     struct zone_edit *edit = zone_edit_begin(file);
     uint32_t serial = zone_serial(file), last = zone_serial(before);
-    if (records->config.raise && !is_above(serial, last)) /* a serial never goes back */
+    if (records->config.raise && !serial_is_later(serial, last)) /* a serial never goes back */
         serial = zone_hash_equal(now, of) ? last : last + 1;
     for (size_t i = 0; i < entry->count; i++)
         render_each(&entry->records[i].config, before, copy_rrset, edit);

@@ -43,7 +43,7 @@ const char *record_state_name(enum record_state state)
     return names[state];
 }
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------- */
 
 static void free_candidate(struct candidate *candidate)
 {
@@ -102,7 +102,7 @@ void record_machine_free(struct record_machine *machine)
     free(machine);
 }
 
-/* --- one candidate ------------------------------------------------------------------------------------ */
+/* --- one candidate -------------------------------------------------------------------------------- */
 
 static int compare_tracked(const void *a, const void *b)
 {
@@ -175,7 +175,7 @@ static void lose(struct candidate *candidate)
     candidate->turns = NS_NEVER;
 }
 
-/* --- the answer ----------------------------------------------------------------------------------------- */
+/* --- the answer ----------------------------------------------------------------------------------- */
 
 static void answer_with(struct record_machine *machine, size_t number, const struct record_view *view,
                         bool all)

@@ -11,7 +11,7 @@
 
 static void apply_forces(const struct records *records, struct entry *entry);
 
-/* --- which there are -------------------------------------------------------------------------------- */
+/* --- which there are ------------------------------------------------------------------------------ */
 
 static struct zone_entry *find(const struct records *records, const uint8_t *apex)
 {
@@ -164,7 +164,7 @@ void records_each_query(const struct records *records, void (*visit)(void *arg, 
                     visit(arg, zone->records[i].config.candidates[k].name);
 }
 
-/* --- publishing ---------------------------------------------------------------------------------------- */
+/* --- publishing ----------------------------------------------------------------------------------- */
 
 /* The committed version with what is seen now. */
 static struct zone *overlay(const struct zone_entry *zone)
@@ -233,7 +233,7 @@ void records_forget(struct records *records, const uint8_t *apex)
     report_zone(records, zone);
 }
 
-/* --- looking -------------------------------------------------------------------------------------------- */
+/* --- looking -------------------------------------------------------------------------------------- */
 
 static void log_flip(const struct records *records, const struct entry *entry,
                      const struct record_outcome *outcome, const struct record_set *answers)
@@ -411,8 +411,7 @@ bool records_edit(struct records *records, const uint8_t *apex, struct zone_edit
     return any;
 }
 
-/* --- what changes ------------------------------------------------------------------------------------------
- */
+/* --- what changes --------------------------------------------------------------------------------- */
 
 static bool follows(const struct records *records, const struct entry *entry, const char *datacenter,
                     const char *service)
@@ -481,8 +480,7 @@ void records_set_forces(struct records *records, const struct record_forcing *li
             apply_forces(records, &zone->records[i]);
 }
 
-/* --- whether a zone may have them --------------------------------------------------------------------------
- */
+/* --- whether a zone may have them ----------------------------------------------------------------- */
 
 int records_check(const struct config_zone *config, const struct zone *zone, struct err *err)
 {

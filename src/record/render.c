@@ -28,7 +28,7 @@ struct zone_origins *record_origins(void)
     return &origins;
 }
 
-/* --- making ----------------------------------------------------------------------------------------- */
+/* --- making --------------------------------------------------------------------------------------- */
 
 struct collected {
     struct buf octets, items; /* items: struct rdata, its data an offset until it is made */
@@ -179,7 +179,7 @@ bool record_set_equal(const struct record_set *a, const struct record_set *b)
     return true;
 }
 
-/* --- in a zone --------------------------------------------------------------------------------------- */
+/* --- in a zone ------------------------------------------------------------------------------------ */
 
 static bool is_our_text(const struct piece *piece)
 {
@@ -253,7 +253,7 @@ bool render_has(const struct config_record *config, const struct zone *zone)
     return count > 0;
 }
 
-/* --- applying ------------------------------------------------------------------------------------------ */
+/* --- applying ------------------------------------------------------------------------------------- */
 
 static void remember(void *arg, const uint8_t *owner, const struct piece *piece)
 {

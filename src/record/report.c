@@ -7,18 +7,8 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ADDRESSES_MAX 20 /* of an answer, that are listed */
-
-static json_t *time_json(nstime at)
-{
-    char text[32];
-    time_t seconds = (time_t)(at / NS_PER_S);
-    struct tm tm;
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
-    return json_string(text);
-}
 
 static void list_addresses(void *arg, const uint8_t *owner, const struct piece *piece)
 {
@@ -66,11 +56,11 @@ static json_t *record_json(const struct zone_entry *zone, const struct entry *en
 {
     static const char *const answers[] = {"committed", "targets", "nodata", "servfail"};
     static const char *const policies[] = {"all", "last", "none", "servfail", "address"};
-    char owner[NAME_MAX_TEXT];
+    char owner[NAME_MAX_TEXT], since[TIME_TEXT];
     bool forced = entry->force != RECORD_FORCE_NONE;
     json_t *committed = committed_in(entry, zone->base);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:i, s:s?, s:s?, s:I, s:o, s:b, s:o, s:o, s:o}", "record",
+        "{s:s, s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:i, s:s?, s:s?, s:I, s:s, s:b, s:o, s:o, s:o}", "record",
         entry->config.name, "owner", name_to_text(entry->config.owner, owner), "type",
         entry->config.srv ? "SRV" : "A/AAAA", "state", record_state_name(entry->state), "target",
         entry->candidate >= 0 ? entry->config.candidates[entry->candidate].text : NULL, "answer",
@@ -78,7 +68,7 @@ static json_t *record_json(const struct zone_entry *zone, const struct entry *en
         (int)entry->config.min_healthy, "ttl", (int)entry->ttl, "forced",
         forced ? (entry->force == RECORD_FORCE_UP ? "up" : "down") : NULL, "forced_by",
         forced && entry->forced_by[0] ? entry->forced_by : NULL, "flips", (json_int_t)entry->flips, "since",
-        time_json(entry->since), "in_committed",
+        time_format(entry->since, since), "in_committed",
         (int)(!entry->committing ||
               (zone->base && render_is_in(&entry->config, &entry->committed, zone->base))),
         "candidates", candidates_of(entry), "answers",
@@ -128,4 +118,90 @@ uint32_t records_serial(struct records *records, const char *name)
     uint32_t serial = zone && zone->configured && !zone->stored ? zone->serial : 0;
     pthread_mutex_unlock(&records->lock);
     return serial;
+}
+
+static const char *text_of(const json_t *record, const char *member)
+{
+    const char *text = json_string_value(json_object_get(record, member));
+    return text ? text : "";
+}
+
+void records_lines(struct records *records, const char *name, struct buf *out)
+{
+    json_t *list = records_status(records, name), *record;
+    size_t i;
+    json_array_foreach(list, i, record)
+    {
+        const char *target = text_of(record, "target"), *forced = text_of(record, "forced");
+        buf_printf(out, "\nrecord=%s type=%s state=%s answer=%s", text_of(record, "record"),
+                   text_of(record, "type"), text_of(record, "state"), text_of(record, "answer"));
+        if (target[0])
+            buf_printf(out, " target=%s", target);
+        if (!strcmp(text_of(record, "state"), record_state_name(RECORD_ALL_DOWN)))
+            buf_printf(out, " when-all-down=%s", text_of(record, "when_all_down"));
+        if (forced[0])
+            buf_printf(out, " forced=%s by=%s", forced, text_of(record, "forced_by"));
+        if (!json_is_true(json_object_get(record, "in_committed")))
+            buf_puts(out, " committed=no");
+    }
+    json_decref(list);
+}
+
+/* --- metrics -------------------------------------------------------------------------------------- */
+
+static void label(struct buf *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '"')
+            buf_puts(out, "\\");
+        buf_append(out, text, 1);
+    }
+}
+
+static void sample(struct buf *out, const char *metric, const char *zone, const json_t *record,
+                   const char *state, json_int_t value)
+{
+    buf_printf(out, "lictor_record_%s{zone=\"", metric);
+    label(out, zone);
+    buf_puts(out, "\",record=\"");
+    label(out, text_of(record, "record"));
+    buf_printf(out, "\",type=\"%s\"", text_of(record, "type"));
+    if (state)
+        buf_printf(out, ",state=\"%s\"", state);
+    buf_printf(out, "} %" JSON_INTEGER_FORMAT "\n", value);
+}
+
+static void print_family(struct records *records, const char *metric, const char *type, const char *help,
+                         struct buf *out)
+{
+    size_t i;
+    json_t *record;
+    buf_printf(out, "# HELP lictor_record_%s %s\n# TYPE lictor_record_%s %s\n", metric, help, metric, type);
+    pthread_mutex_lock(&records->lock);
+    for (const struct zone_entry *zone = records->first; zone; zone = zone->next) {
+        json_t *list = zone->status ? json_loads(zone->status, 0, NULL) : NULL;
+        json_array_foreach(list, i, record)
+        {
+            if (!strcmp(metric, "flips_total"))
+                sample(out, metric, zone->text, record, NULL,
+                       json_integer_value(json_object_get(record, "flips")));
+            else if (!strcmp(metric, "forced"))
+                sample(out, metric, zone->text, record, NULL,
+                       json_is_string(json_object_get(record, "forced")));
+            else
+                for (int s = RECORD_UNKNOWN; s <= RECORD_ALL_DOWN; s++)
+                    sample(out, metric, zone->text, record, record_state_name(s),
+                           !strcmp(text_of(record, "state"), record_state_name(s)));
+        }
+        json_decref(list);
+    }
+    pthread_mutex_unlock(&records->lock);
+}
+
+void records_print(struct records *records, struct buf *out)
+{
+    print_family(records, "state", "gauge", "1 for the state that a health-driven record is in.", out);
+    print_family(records, "flips_total", "counter", "Changes of what a health-driven record answers with.",
+                 out);
+    print_family(records, "forced", "gauge", "1 while an operator forces a health-driven record.", out);
 }

@@ -577,17 +577,60 @@ static const struct {
     {"action \"a\" { when = demoted run = \"/bin/sh\" user = \"no-such-user\" }",
      "1: there is no user `no-such-user`"},
 
-    /* not served yet */
+    /* health-driven records */
     {"zone \"a\" { file = \"example.com.zone\"\n store = kv\n record \"www\" { service = web } }",
      "2: `store = \"kv\"` keeps the zone in Consul's KV, which only a primary writes: add an `election` "
-     "section, or "
-     "write \"file\"\n"
-     "3: this version does not serve `record` yet; remove it"},
-    {"zone \"a\" { file = \"example.com.zone\"\n record \"w..w\" { ttl = 1 min-healthy = x when-all-down = y "
+     "section, or write \"file\"\n"
+     "3: the record `www` follows Consul's health, which only a `services` block has read; add one"},
+    {"services { watch = asked }\nzone \"a\" { file = \"example.com.zone\"\n record \"www\" { service = web "
      "} }",
-     "2: the record's name `w..w`: \n2: the record `w..w` has no `service`; name one\n"
-     "2: `ttl` has the TTL `1`\n2: `min-healthy` is `x`\n2: `when-all-down` is `y`; write \"last\"\n"
-     "2: this version does not serve `record` yet"},
+     "3: the record `www` needs `watch = \"all\"` in `services`"},
+    {"services { }\nelection { advertise = \"192.0.2.1:53\" }\nzone \"a\" { file = \"example.com.zone\"\n "
+     "store = file notify = "
+     "{\"192.0.2.53\"}\n record \"www\" { service = web } }",
+     "3: the zone has `store = \"file\"`, a `record` and secondaries"},
+    {"services { }\nzone \"a\" { file = \"example.com.zone\"\n record \"w..w\" { ttl = 1 min-healthy = 0 "
+     "when-all-down = y } }",
+     "3: the record's name `w..w`: \n"
+     "3: the record `w..w` has neither `service` nor `query`; name what it follows\n"
+     "3: `when-all-down` is `y`; write \"all\" (all instances, healthy or not), \"last\"\n"
+     "3: `ttl` has the TTL `1`\n3: `min-healthy` is `0`; write a whole number from 1"},
+    {"services { }\nzone \"a\" { file = \"example.com.zone\"\n record \"www\" { service = web }\n record "
+     "\"WWW.a.\" { service = db }\n"
+     " record \"b.c.\" { service = web }\n record \"*\" { service = web type = SRV }\n}",
+     "4: the record `WWW.a.` is already at line 3; keep one\n5: the record `b.c.` is outside of its zone\n"
+     "6: the record `*` has type = \"SRV\", whose targets stand below its name"},
+    {"services { }\nzone \"a\" { file = \"example.com.zone\"\n record \"www\" { service = web query = q }\n}",
+     "3: the record `www` has both `service` and `query`; keep one"},
+    {"services { }\nzone \"a\" { file = \"example.com.zone\"\n record \"www\" { service = \"192.0.2.1\" }\n}",
+     "3: `service` is an address, which is always healthy; name a service"},
+    {"services { }\nzone \"a\" { file = \"example.com.zone\"\n record \"www\" { service = \"web@\" }\n}",
+     "3: `service` has `web@`; behind the `@` write the name of one"},
+    {"services { }\nzone \"a\" { file = \"example.com.zone\"\n record \"www\" { service = \".web\" fallback "
+     "= {\"\", \"query:\", \"192.0.2.300\", \"a b\"} }\n}",
+     "3: `service` has `.web`; write a service as \"web\", \"tag.web\" or \"web@dc2\"\n"
+     "3: `fallback` has ``"
+     "\n3: `fallback` has ``, which is no name of a prepared query\n"
+     "3: `fallback` has `192.0.2.300`, which is no address\n"
+     "3: `fallback` has `a b`; write a service as \"web\", \"tag.web\" or \"web@dc2\", an address"},
+    {"services { }\nzone \"a\" { file = \"example.com.zone\"\n record \"www\" { service = web fallback = "
+     "{\"192.0.2.1:80\", \"web\"} }\n}",
+     "3: `fallback` has `192.0.2.1:80`; A and AAAA records have no port\n"
+     "3: the record `www` names `web` twice"},
+    {"services { }\nzone \"a\" { file = \"example.com.zone\"\n record \"www\" { service = web type = SRV "
+     "fallback = \"192.0.2.1\" when-all-down = \"2001:db8::1\" }\n}",
+     "3: `fallback` has `192.0.2.1`; SRV records need a port"
+     "\n3: `when-all-down` has `2001:db8::1`; SRV records need a port"},
+    {"services { }\nzone \"a\" { file = \"example.com.zone\"\n record \"www\" { service = web type = MX rise "
+     "= 10 fall = 2h weights = maybe }\n}",
+     "3: `type` is `MX`; write \"A/AAAA\" or \"SRV\"\n"
+     "3: `rise` is `10`; write a duration\n3: `fall` is `2h`; it must be from\n3: `weights` is `maybe`"},
+    {"services { datacenters = {b, c, d, e, f, g, h, i} }\nzone \"a\" { file = \"example.com.zone\"\n record "
+     "\"www\" { service = "
+     "\"web@j\" }\n}",
+     "3: `j` would be one more datacenter to watch; there are 8 already"},
+
+    /* not served yet */
     {"action \"a\" {\n when = \"every 1h\"\n vip { address = \"10.0.0.100/24\" interface = eth0 }\n}",
      "2: this version does not serve `when = \"every ...\"` yet; remove it\n"
      "3: this version does not serve `vip` yet; remove it"},
