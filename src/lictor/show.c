@@ -404,12 +404,12 @@ static void show_records(const json_t *zones, bool colour, struct buf *out)
     if (!some)
         return;
     buf_puts(out, "\n");
-    begin(&table, names, COLUMNS(names), colour);
+    table_begin(&table, names, COLUMNS(names), colour);
     json_array_foreach(zones, i, zone)
     {
         json_array_foreach(json_object_get(zone, "health"), k, record) put_record(&table, zone, record);
     }
-    end(&table, 0, out);
+    table_end(&table, 0, out);
 }
 
 void show_zones(const json_t *result, bool colour, struct buf *out)
