@@ -18,6 +18,8 @@
 #define TICKS_MAX 8
 /* While readers still hold something that was replaced, come back this soon to free it. */
 #define RECLAIM_INTERVAL (5 * NS_PER_MS)
+/* Of a turn of main, whose limit is 20 ms; one callback may take some of those. */
+#define DELIVERY (5 * NS_PER_MS)
 
 struct job {
     struct job *next;
@@ -72,6 +74,13 @@ static struct job *queue_take(struct queue *queue)
     return job;
 }
 
+static void wake_main(struct builder *builder)
+{
+    uint64_t one = 1;
+    if (write(builder->finished_fd, &one, sizeof one) < 0)
+        assert(errno == EAGAIN); /* the counter is full: main will look anyway */
+}
+
 static void finish(struct builder *builder, struct job *job)
 {
     if (!job->done) {
@@ -81,9 +90,7 @@ static void finish(struct builder *builder, struct job *job)
     pthread_mutex_lock(&builder->lock);
     queue_add(&builder->finished, job);
     pthread_mutex_unlock(&builder->lock);
-    uint64_t one = 1;
-    if (write(builder->finished_fd, &one, sizeof one) < 0)
-        assert(errno == EAGAIN); /* the counter is full: main will look anyway */
+    wake_main(builder);
 }
 
 static void run_job(struct builder *builder, struct job *job)
@@ -152,7 +159,8 @@ static void *builder_main(void *arg)
     return NULL;
 }
 
-static void deliver(struct builder *builder)
+/* Until it is time for main to do something else; then main is woken for the rest. */
+static void deliver(struct builder *builder, nstime until)
 {
     for (;;) {
         pthread_mutex_lock(&builder->lock);
@@ -162,6 +170,10 @@ static void deliver(struct builder *builder)
             return;
         job->done(job->arg);
         free(job);
+        if (clock_boot() >= until) {
+            wake_main(builder);
+            return;
+        }
     }
 }
 
@@ -171,7 +183,7 @@ static void on_finished(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (read(fd, &count, sizeof count) < 0)
         assert(errno == EAGAIN);
-    deliver(arg);
+    deliver(arg, clock_boot() + DELIVERY);
 }
 
 struct builder *builder_new(struct event_base *main_base)
@@ -216,9 +228,9 @@ void builder_free(struct builder *builder)
     pthread_mutex_unlock(&builder->lock);
     if (builder->started)
         pthread_join(builder->thread, NULL);
-    deliver(builder);
+    deliver(builder, NS_NEVER);
     /* What those callbacks posted: the caller is the only thread now and stands in for the builder. */
-    for (struct job *job; (job = queue_take(&builder->jobs)); deliver(builder))
+    for (struct job *job; (job = queue_take(&builder->jobs)); deliver(builder, NS_NEVER))
         run_job(builder, job);
     event_free(builder->finished_event);
     close(builder->finished_fd);

@@ -28,8 +28,11 @@ struct hosted {
     char *file;  /* its zone file */
     char *saved; /* its state file */
     bool configured;
-    bool wanted; /* by the configuration that is being read */
-    bool kv;     /* its content is the store's, `file` is what the primary imports */
+    bool wanted;           /* by the configuration that is being read */
+    bool kv;               /* its content is the store's, `file` is what the primary imports */
+    struct saving *saving; /* the builder's, as the next; NULL: none is due */
+    struct zone_hash saved_hash;
+    bool saved_known; /* saved_hash is of what `saved` holds */
     enum source source;
     uint32_t serial;
     size_t records;
@@ -44,7 +47,8 @@ struct hosted_zones {
     struct store *store; /* NULL: no election */
     char *folder;
     struct hosted *first, **end;
-    struct strmap *by_apex; /* of the same */
+    struct strmap *by_apex;        /* of the same */
+    struct saving *due, **due_end; /* the builder's; one job at a time is there for all */
 };
 
 /* One zone of a load. */
@@ -82,7 +86,8 @@ struct hosted_zones *hosted_zones_new(struct builder *builder, struct publisher 
                                    .records = records,
                                    .folder = xasprintf("%s/zones", state_dir),
                                    .end = &zones->first,
-                                   .by_apex = strmap_new()};
+                                   .by_apex = strmap_new(),
+                                   .due_end = &zones->due};
     return zones;
 }
 
@@ -110,34 +115,62 @@ void hosted_zones_free(struct hosted_zones *zones)
 
 /* --- on the builder --------------------------------------------------------------------------- */
 
-/* A version to be saved for the next start. A job of its own, behind the publishing: nobody waits for it. */
+/* A version to be saved for the next start. Behind the publishing, and one to a job: the disk takes
+ * milliseconds for each, and a change of health waits for one of them, not for thousands. */
 struct saving {
-    const struct hosted *zone; /* its strings do not change, and it outlives the builder */
-    const char *folder;
+    struct saving *next;
+    struct hosted *zone; /* outlives the builder */
     struct zone *version;
 };
 
-static void run_save(void *arg)
+static void save(const struct hosted_zones *zones, struct hosted *zone, const struct zone *version)
 {
-    struct saving *saving = arg;
     struct buf text = {0};
     struct err err;
-    zonefile_print(saving->version, &text);
-    if ((mkdir(saving->folder, 0750) && errno != EEXIST &&
-         err_set(&err, "%s: %s", saving->folder, strerror(errno))) ||
-        statefile_write(saving->zone->saved, KIND, VERSION, text.data, text.len, &err))
-        log_error("zone %s: not saved for the next start: %s", saving->zone->text, err.text);
+    zonefile_print(version, &text);
+    zone->saved_known = !((mkdir(zones->folder, 0750) && errno != EEXIST &&
+                           err_set(&err, "%s: %s", zones->folder, strerror(errno))) ||
+                          statefile_write(zone->saved, KIND, VERSION, text.data, text.len, &err));
+    if (!zone->saved_known)
+        log_error("zone %s: not saved for the next start: %s", zone->text, err.text);
     buf_free(&text);
+}
+
+static void run_save(void *arg)
+{
+    struct hosted_zones *zones = arg;
+    struct saving *saving = zones->due;
+    if (!(zones->due = saving->next))
+        zones->due_end = &zones->due;
+    saving->zone->saving = NULL;
+    save(zones, saving->zone, saving->version);
     zone_unref(saving->version);
     zone_reap();
     free(saving);
+    if (zones->due)
+        builder_post(zones->builder, run_save, NULL, zones);
 }
 
-static void save_later(const struct hosted_zones *zones, const struct entry *entry)
+static void save_later(struct hosted_zones *zones, const struct entry *entry)
 {
+    struct hosted *zone = entry->zone;
+    struct zone_hash hash = zone_hash(entry->loaded);
+    if (zone->saved_known && zone_hash_equal(zone->saved_hash, hash))
+        return; /* of thousands of zones a reload changes a few */
+    zone->saved_hash = hash;
+    zone->saved_known = true; /* or will be, unless it fails */
+    if (zone->saving) {
+        zone_unref(zone->saving->version);
+        zone->saving->version = zone_ref(entry->loaded);
+        return;
+    }
     struct saving *saving = xmalloc(sizeof *saving);
-    *saving = (struct saving){entry->zone, zones->folder, zone_ref(entry->loaded)};
-    builder_post(zones->builder, run_save, NULL, saving);
+    *saving = (struct saving){.zone = zone, .version = zone_ref(entry->loaded)};
+    zone->saving = saving;
+    if (!zones->due)
+        builder_post(zones->builder, run_save, NULL, zones);
+    *zones->due_end = saving;
+    zones->due_end = &saving->next;
 }
 
 static void load_saved(struct entry *entry)

@@ -9,6 +9,7 @@
 #include "lictor/rng.h"
 #include "lictor/sockets.h"
 #include "lictor/strmap.h"
+#include "lictor/wire.h"
 #include "lictor/xalloc.h"
 
 #include <event2/event.h>
@@ -25,6 +26,8 @@
 #define TRIES_TOLD 5
 
 struct target {
+    struct target *next; /* in notify->by_id, once it was sent to */
+    struct zone_targets *zone;
     struct sockaddr_storage address;
     struct tsig_key *key; /* NULL: not signed */
     char *key_name;       /* as configured; NULL: none */
@@ -46,13 +49,38 @@ struct zone_targets {
     size_t count;
 };
 
+#define ID_CHAINS \
+    4096 /* answers to thousands of zones come back at once: none is looked for in all of them */
+
 struct notify {
     const struct gate *gate;
     struct notify_sockets *sockets;
     struct event *timer;
     struct strmap *zones; /* by apex, lower case: struct zone_targets */
     struct notify_counters counters;
+    struct target *by_id[ID_CHAINS];
 };
+
+static struct target **chain_of(struct notify *notify, uint16_t id)
+{
+    return &notify->by_id[id % ID_CHAINS];
+}
+
+static void unlink_id(struct notify *notify, struct target *target)
+{
+    struct target **at = chain_of(notify, target->id);
+    while (*at && *at != target)
+        at = &(*at)->next;
+    if (*at)
+        *at = target->next;
+}
+
+static void link_id(struct notify *notify, struct target *target)
+{
+    struct target **chain = chain_of(notify, target->id);
+    target->next = *chain;
+    *chain = target;
+}
 
 /* --- sending ---------------------------------------------------------------------------------------- */
 
@@ -68,11 +96,34 @@ static nstime retry_after(unsigned tries)
     return wait < LAST_RETRY ? wait : LAST_RETRY;
 }
 
+/* Who waits for an answer with this ID from there? */
+static struct target *find_waiting(struct notify *notify, uint16_t id, const struct sockaddr_storage *from)
+{
+    struct target *target = *chain_of(notify, id);
+    while (target && (target->due == NS_NEVER || !target->tries || target->id != id ||
+                      !sockaddr_equal(from, &target->address)))
+        target = target->next;
+    return target;
+}
+
+/* Nobody can guess it, and of the thousand zones of one secondary no other has it. */
+static uint16_t new_id(struct notify *notify, const struct target *target)
+{
+    uint16_t id;
+    int tries = 0;
+    do
+        rng_secure(&id, sizeof id);
+    while (find_waiting(notify, id, &target->address) && ++tries < 16);
+    return id;
+}
+
 static void send_to(struct notify *notify, const struct zone_targets *zone, struct target *target, nstime now)
 {
     uint8_t msg[NOTIFY_MESSAGE];
     char address[SOCKADDR_TEXT], apex[NAME_MAX_TEXT];
-    rng_secure(&target->id, sizeof target->id);
+    unlink_id(notify, target);
+    target->id = new_id(notify, target);
+    link_id(notify, target);
     size_t len = notify_encode(target->id, &zone->soa, target->key, clock_real(), &target->mac, msg);
     int error = notify_sockets_send(notify->sockets, &target->address, msg, len);
     notify->counters.sent++;
@@ -153,24 +204,16 @@ static void on_answer(void *arg, const struct sockaddr_storage *from, const uint
 {
     struct notify *notify = arg;
     const char *why;
-    void *value;
-    for (size_t i = 0; strmap_next(notify->zones, &i, NULL, NULL, &value);) {
-        struct zone_targets *zone = value;
-        for (size_t t = 0; t < zone->count; t++) {
-            struct target *target = &zone->targets[t];
-            if (target->due == NS_NEVER || !target->tries || len < 2 ||
-                target->id != (uint16_t)(msg[0] << 8 | msg[1]) || !sockaddr_equal(from, &target->address))
-                continue;
-            int rcode = notify_decode(msg, len, target->id, &zone->soa, target->key, &target->mac,
-                                      clock_real(), &why);
-            if (rcode >= 0) {
-                on_rcode(notify, zone, target, rcode);
-            } else {
-                notify->counters.bad_answers++;
-                snprintf(target->error, sizeof target->error, "its answer is of no use: %s", why);
-            }
-            return;
-        }
+    struct target *target = len < 2 ? NULL : find_waiting(notify, get16(msg), from);
+    if (!target)
+        return;
+    int rcode = notify_decode(msg, len, target->id, &target->zone->soa, target->key, &target->mac,
+                              clock_real(), &why);
+    if (rcode >= 0) {
+        on_rcode(notify, target->zone, target, rcode);
+    } else {
+        notify->counters.bad_answers++;
+        snprintf(target->error, sizeof target->error, "its answer is of no use: %s", why);
     }
 }
 
@@ -197,7 +240,7 @@ void notify_served(struct notify *notify, const uint8_t *apex, uint32_t ttl, con
     zone->soa.len = (uint16_t)len;
     memcpy(zone->soa.rdata, rdata, len);
     tell_all(zone, clock_boot());
-    run(notify);
+    arm(notify, clock_boot()); /* once, for all zones that come in this turn */
 }
 
 void notify_gone(struct notify *notify, const uint8_t *apex)
@@ -218,9 +261,10 @@ void notify_promoted(struct notify *notify)
 
 /* --- the configuration -------------------------------------------------------------------------------- */
 
-static void free_targets(struct zone_targets *zone)
+static void free_targets(struct notify *notify, struct zone_targets *zone)
 {
     for (size_t i = 0; i < zone->count; i++) {
+        unlink_id(notify, &zone->targets[i]);
         if (zone->targets[i].key)
             explicit_bzero(zone->targets[i].key, sizeof *zone->targets[i].key);
         free(zone->targets[i].key);
@@ -273,9 +317,14 @@ static void configure_zone(struct notify *notify, const struct config *config, c
     struct target *targets = xcalloc(notifies->count + 1, sizeof *targets);
     for (size_t i = 0; i < notifies->count; i++)
         targets[i] = make_target(config, zone, &notifies->items[i]);
-    free_targets(zone);
+    free_targets(notify, zone);
     zone->targets = targets;
     zone->count = notifies->count;
+    for (size_t i = 0; i < zone->count; i++) {
+        targets[i].zone = zone;
+        if (targets[i].tries)
+            link_id(notify, &targets[i]);
+    }
     zone->wanted = true;
 }
 
@@ -319,20 +368,16 @@ struct notify *notify_new(struct event_base *base, const struct gate *gate)
     return notify;
 }
 
-static void free_zone(void *value)
-{
-    struct zone_targets *zone = value;
-    free_targets(zone);
-    free(zone);
-}
-
 void notify_free(struct notify *notify)
 {
     if (!notify)
         return;
+    void *value;
     notify_sockets_free(notify->sockets);
     event_free(notify->timer);
-    strmap_free(notify->zones, free_zone);
+    for (size_t i = 0; strmap_next(notify->zones, &i, NULL, NULL, &value);)
+        free_targets(notify, value);
+    strmap_free(notify->zones, free);
     free(notify);
 }
 

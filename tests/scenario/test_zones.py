@@ -151,3 +151,24 @@ def test_any_name_has_content_to_restart_from(tmp_path):
     for number, name in enumerate(names):
         assert daemon.ask(name.rstrip(".") + ".", "TXT").texts() == [str(number)], name
     daemon.stop()
+
+
+def test_what_did_not_change_is_not_saved_again(tmp_path):
+    """Of thousands of zones a reload changes a few, and the disk takes milliseconds for each."""
+    zones = {}
+    for number in range(20):
+        zones[f"z{number}.test"] = tmp_path / f"zone{number}"
+        zones[f"z{number}.test"].write_text(f'$TTL 60\n@ SOA a. b. 1 2 3 4 5\n@ NS a.\n@ TXT "{number}"\n')
+    daemon = Lictord(tmp_path, zones=zones)
+    folder = daemon.dir / "state/zones"
+    until(lambda: len(list(folder.glob("*.zone"))) == 20)
+    before = {file.name: file.stat().st_ino for file in folder.glob("*.zone")}
+    zones["z7.test"].write_text('$TTL 60\n@ SOA a. b. 2 2 3 4 5\n@ NS a.\n@ TXT "new"\n')
+    daemon.command("reload", check=True)
+    until(lambda: (folder / "z7.test.zone").stat().st_ino != before["z7.test.zone"])
+    daemon.stop()  # the builder's last job is done
+    after = {file.name: file.stat().st_ino for file in folder.glob("*.zone")}
+    assert [name for name in after if after[name] != before[name]] == ["z7.test.zone"]
+    zones["z7.test"].write_text("broken (")
+    daemon.start()
+    assert daemon.ask("z7.test", "TXT").texts() == ["new"]

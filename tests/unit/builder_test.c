@@ -53,6 +53,43 @@ static void jobs_run_and_report(void **state)
     event_base_free(order.base);
 }
 
+/* Many results at once do not keep main from everything else. */
+struct crowd {
+    struct event_base *base;
+    int done, done_at_timer;
+};
+
+static void crowd_done(void *arg)
+{
+    struct crowd *crowd = arg;
+    for (nstime end = clock_boot() + NS_PER_MS; clock_boot() < end;)
+        ;
+    if (++crowd->done == JOBS)
+        event_base_loopbreak(crowd->base);
+}
+
+static void crowd_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct crowd *crowd = arg;
+    (void)fd, (void)what;
+    crowd->done_at_timer = crowd->done;
+}
+
+static void results_come_in_portions(void **state)
+{
+    (void)state;
+    struct crowd crowd = {.base = event_base_new(), .done_at_timer = -1};
+    struct builder *builder = builder_new(crowd.base);
+    for (int i = 0; i < JOBS; i++)
+        builder_to_main(builder, crowd_done, &crowd);
+    event_base_once(crowd.base, -1, EV_TIMEOUT, crowd_timer, &crowd, &(struct timeval){.tv_usec = 1000});
+    event_base_dispatch(crowd.base);
+    assert_int_equal(crowd.done, JOBS);
+    assert_in_range(crowd.done_at_timer, 0, JOBS / 4);
+    builder_free(builder);
+    event_base_free(crowd.base);
+}
+
 struct tick {
     struct event_base *base;
     struct builder *builder;
@@ -178,9 +215,8 @@ int main(void)
 {
     evthread_use_pthreads();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(jobs_run_and_report),
-        cmocka_unit_test(ticks_come_while_idle),
-        cmocka_unit_test(readers_see_only_live_values),
+        cmocka_unit_test(jobs_run_and_report),   cmocka_unit_test(results_come_in_portions),
+        cmocka_unit_test(ticks_come_while_idle), cmocka_unit_test(readers_see_only_live_values),
         cmocka_unit_test(a_grace_period_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
