@@ -49,6 +49,11 @@ struct node_read;
  * connection is gone, and until then it counts towards the 200 that it allows to this host. */
 #define POOL_WAIT (60 * NS_PER_S)
 
+/* A service that is failing and recovering several times within a second is still told at once, each time;
+ * only one that goes on like that waits for its rate. Large bodies have to be parsed: as below. */
+#define POOL_BURST  10
+#define POOL_OCTETS CHECKS_OCTETS
+
 /* The lists of checks say where health changed, so their rate is the delay of an answer when many change: 10
  * ms a round. Parsing takes the builder some 40 ns an octet: large lists get a third of it. */
 #define CHECKS_RATE   100

@@ -181,6 +181,8 @@ static void block(struct subject *subject)
         .consistency = "stale",
         .dc = subject->watch->config.datacenter,
         .wait = subject->key ? POOL_WAIT : LIST_WAIT,
+        .burst = POOL_BURST,
+        .octets = POOL_OCTETS,
     };
     subject->blocked = consul_watch_new(subject->watch->config.client, &options, on_change, subject);
 }
