@@ -107,6 +107,7 @@ struct subject {
     uint64_t sent_floor;    /* the same when the read under way was sent */
     nstime asked;           /* 0: never */
     nstime probed;          /* since it was asked */
+    nstime moved;           /* when a probe found that last; 0: never */
     bool pinned;            /* the configuration names it */
     bool in_sweep;          /* its read is one that the sweep waits for */
     bool listed;            /* in catalog/services */
@@ -162,7 +163,8 @@ struct watch {
     enum sweep sweep, sweep_wanted; /* the present one, and the next */
     size_t sweep_left;              /* reads that the present one waits for */
     uint64_t sweep_index;           /* watch_sentinel_sum when it began */
-    nstime sweep_started, sweep_ended, probes_took;
+    nstime sweep_started, probes_took;
+    nstime sweep_ended;   /* the last one that a sentinel caused */
     nstime moved_at;      /* when a sentinel moved last */
     bool sweep_followers; /* a probe of the last one was not answered by the leader */
     bool sweep_confirms;  /* the next one is only for servers that lagged behind in the last one */

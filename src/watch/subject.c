@@ -287,15 +287,15 @@ static void note_failed_read(struct watch *watch)
     event_add(watch->pause, &after);
 }
 
-/* A probe asks with a filter that nothing passes: two octets, and the true index. */
-static void probed(struct subject *subject, struct consul_response *response)
+/* A probe asks for a tag that nothing has: two octets, and the true index. Consul then looks at neither nodes
+ * nor checks, so it costs a third of what a filter does. */
+static void probed(struct subject *subject, const struct consul_response *response)
 {
     subject->watch->sweep_followers |= response->last_contact_ms > 0;
-    if (response->body->len > 16 && memchr(response->body->data, '{', response->body->len)) {
-        judge_response(subject, response, READ_STALE); /* a Consul before 1.5 knows no filter */
-    } else if (response->index != subject->index || subject->index == 0) {
+    if (response->index != subject->index || subject->index == 0) {
         subject->watch->stats.moved++;
-        subject_read(subject, READ_DEFAULT, false);
+        subject->moved = clock_boot();
+        subject_read(subject, READ_DEFAULT, true); /* not behind the rest of the sweep */
     } else if (!subject->queue) {
         sweep_done(subject);
     }
@@ -342,7 +342,7 @@ static void read_done(void *arg, struct consul_response *response)
 
 static void send_read(struct subject *subject)
 {
-    static const char *const queries[] = {[READ_PROBE] = "?stale&filter=Service.ID%3D%3D%22%22",
+    static const char *const queries[] = {[READ_PROBE] = "?stale&tag=%01",
                                           [READ_STALE] = "?stale",
                                           [READ_DEFAULT] = "",
                                           [READ_CONSISTENT] = "?consistent"};

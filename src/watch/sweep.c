@@ -4,6 +4,10 @@
  * assumed. And each hour, and after Consul was away, all are read whole. */
 #include "internal.h"
 
+#include "lictor/xalloc.h"
+
+#include <stdlib.h>
+
 static void schedule(struct event *timer, nstime delay)
 {
     struct timeval after = clock_timeval(delay);
@@ -32,9 +36,11 @@ static void want(struct watch *watch, enum sweep sweep)
 
 static void finish(struct watch *watch)
 {
-    watch->sweep_ended = clock_boot();
+    nstime now = clock_boot();
+    if (watch->sweep == SWEEP_MOVED) /* the others are rare: what moved meanwhile need not wait for a rest */
+        watch->sweep_ended = now;
     if (watch->sweep != SWEEP_WHOLE) /* whole reads say nothing about how long probes take */
-        watch->probes_took = watch->sweep_ended - watch->sweep_started;
+        watch->probes_took = now - watch->sweep_started;
     watch->sweep = SWEEP_NONE;
     /* Probes may have met a server that did not know yet what made us look. */
     if (watch->sweep_followers && watch->sweep_wanted == SWEEP_NONE &&
@@ -43,6 +49,20 @@ static void finish(struct watch *watch)
         watch->sweep_confirms = true;
     }
     schedule_next(watch);
+}
+
+/* What was asked for lately, or moved lately, comes first: it is more likely to have moved again, or to be
+ * missed.
+ */
+static nstime interest(const struct subject *subject)
+{
+    return subject->asked > subject->moved ? subject->asked : subject->moved;
+}
+
+static int compare_interest(const void *a, const void *b)
+{
+    nstime x = interest(*(struct subject *const *)a), y = interest(*(struct subject *const *)b);
+    return (x < y) - (x > y);
 }
 
 static void begin(struct watch *watch)
@@ -56,16 +76,22 @@ static void begin(struct watch *watch)
     watch->stats.sweeps++;
     watch->stats.full_sweeps += sweep == SWEEP_WHOLE;
     watch->sweep_index = watch_sentinel_sum(watch);
+    struct subject **subjects = xcalloc(strmap_count(watch->services) + 1, sizeof(struct subject *));
+    size_t count = 0;
     const void *key;
     void *value;
     for (size_t i = 0; strmap_next(watch->services, &i, &key, NULL, &value);) {
         struct subject *subject = value;
-        if (subject->blocked && sweep == SWEEP_MOVED)
-            continue;
-        subject->in_sweep = true;
-        watch->sweep_left++;
-        subject_read(subject, sweep == SWEEP_WHOLE ? READ_DEFAULT : READ_PROBE, false);
+        if (!subject->blocked || sweep != SWEEP_MOVED)
+            subjects[count++] = subject;
     }
+    qsort(subjects, count, sizeof(struct subject *), compare_interest);
+    for (size_t i = 0; i < count; i++) {
+        subjects[i]->in_sweep = true;
+        watch->sweep_left++;
+        subject_read(subjects[i], sweep == SWEEP_WHOLE ? READ_DEFAULT : READ_PROBE, false);
+    }
+    free(subjects);
     if (--watch->sweep_left == 0)
         finish(watch);
 }

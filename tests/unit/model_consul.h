@@ -200,7 +200,7 @@ MODEL void put_consul(struct buf *out, const struct state *state, bool hidden)
 MODEL void body_of(struct buf *out, const struct state *state, const char *path)
 {
     unsigned number;
-    bool hidden = strstr(path, "filter=") != NULL;
+    bool hidden = strstr(path, "tag=") != NULL;
     if (sscanf(path, "health/service/S%u", &number) == 1 ||
         sscanf(path, "health/service/s%u", &number) == 1) {
         if (hidden)
