@@ -6,6 +6,7 @@
 #include "lictor/err.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What one document may take in memory. Consul's own bodies take 6 octets an octet. */
@@ -19,6 +20,11 @@ json_t *json_load_bounded(const char *body, size_t len, const char *what, struct
  * elements before a fault have been visited. */
 typedef int json_visit(void *arg, size_t number, const json_t *element, struct err *err);
 int json_each(const char *body, size_t len, const char *what, json_visit *visit, void *arg, struct err *err);
+/* The same for who has seen most of the elements before: known gets each one's octets first, and those that
+ * it takes (true) are not read. It must have been visited with these very octets. */
+typedef bool json_known(void *arg, const char *text, size_t len);
+int json_each_new(const char *body, size_t len, const char *what, json_known *known, json_visit *visit,
+                  void *arg, struct err *err);
 
 /* A string value of any octets: what is no UTF-8 in it becomes '?'. NULL: null. A new reference. */
 json_t *json_clean(const char *text);

@@ -107,8 +107,8 @@ static int check_null(const char *body, size_t len, const char *what, struct err
     return null ? 0 : err_set(err, "%s: the body is not a list", what);
 }
 
-static int visit_one(struct scan *scan, size_t number, const char *what, json_visit *visit, void *arg,
-                     struct err *err)
+static int visit_one(struct scan *scan, size_t number, const char *what, json_known *known, json_visit *visit,
+                     void *arg, struct err *err)
 {
     skip_space(scan);
     const char *start = scan->at;
@@ -116,6 +116,8 @@ static int visit_one(struct scan *scan, size_t number, const char *what, json_vi
     scan->depth = 0;
     walk(scan, true);
     size_t len = (size_t)(scan->at - start);
+    if (known && known(arg, start, len))
+        return 0;
     json_t *json = load(start, len, scan->cost + len, what, err);
     if (!json)
         return err_prefix(err, "entry %zu", number);
@@ -124,14 +126,15 @@ static int visit_one(struct scan *scan, size_t number, const char *what, json_vi
     return result;
 }
 
-int json_each(const char *body, size_t len, const char *what, json_visit *visit, void *arg, struct err *err)
+int json_each_new(const char *body, size_t len, const char *what, json_known *known, json_visit *visit,
+                  void *arg, struct err *err)
 {
     struct scan scan = {.at = body, .end = body + len};
     if (!take(&scan, '['))
         return check_null(body, len, what, err);
     bool more = !take(&scan, ']');
     for (size_t number = 0; more; number++) {
-        if (visit_one(&scan, number, what, visit, arg, err) < 0)
+        if (visit_one(&scan, number, what, known, visit, arg, err) < 0)
             return -1;
         more = take(&scan, ',');
         if (!more && !take(&scan, ']'))
@@ -152,4 +155,9 @@ json_t *json_clean(const char *text)
     json = json_string(clean);
     free(clean);
     return json;
+}
+
+int json_each(const char *body, size_t len, const char *what, json_visit *visit, void *arg, struct err *err)
+{
+    return json_each_new(body, len, what, NULL, visit, arg, err);
 }

@@ -40,7 +40,7 @@ static void left(void *arg, const struct catalog_check *check)
 void checks_run(struct list_job *job)
 {
     struct check_list **last = &job->watch->checks[job->which];
-    struct check_list *now = checks_list_parse((const char *)job->body.data, job->body.len, &job->err);
+    struct check_list *now = checks_list_parse(*last, (const char *)job->body.data, job->body.len, &job->err);
     if (!now) {
         job->faulty = true;
         return;

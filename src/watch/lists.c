@@ -1,7 +1,10 @@
 #include "lists.h"
 
+#include "base/siphash.h"
+
 #include "lictor/buf.h"
 #include "lictor/json.h"
+#include "lictor/rng.h"
 #include "lictor/xalloc.h"
 
 #include <stdlib.h>
@@ -102,23 +105,46 @@ struct strmap *services_list_parse(const char *body, size_t len, struct err *err
 
 /* --- checks -------------------------------------------------------------------------------------- */
 
+/* The strings of one check, the node's name first. Two lists in a row share those of a check that stayed. */
+struct texts {
+    unsigned refs;
+    char text[];
+};
+
 struct check_list {
-    struct catalog_check *checks; /* each one's strings are one block, which begins with the node's name */
+    struct catalog_check *checks; /* node is the text of a struct texts */
+    uint64_t *digests;            /* of the octets that each one was read from; 0: not to be relied on */
     size_t *next;                 /* of the same owner: index + 1 */
     size_t count, cap;
     struct strmap *keys;   /* node (folded), check, service ID -> index + 1 */
+    struct strmap *seen;   /* digest -> index + 1 */
+    uint64_t secret[2];    /* of the digests: whoever registers checks cannot make two equal */
     struct strmap *owners; /* '.' and folded service, or '@' and folded node -> index + 1 of the last one */
 };
+
+static struct texts *texts_of(const struct catalog_check *check)
+{
+    return (struct texts *)(uintptr_t)(check->node - offsetof(struct texts, text));
+}
+
+static void drop_texts(const struct catalog_check *check)
+{
+    struct texts *texts = texts_of(check);
+    if (--texts->refs == 0)
+        free(texts);
+}
 
 void checks_list_free(struct check_list *list)
 {
     if (!list)
         return;
     for (size_t i = 0; i < list->count; i++)
-        free((char *)list->checks[i].node);
+        drop_texts(&list->checks[i]);
     free(list->checks);
+    free(list->digests);
     free(list->next);
     strmap_free(list->keys, NULL);
+    strmap_free(list->seen, NULL);
     strmap_free(list->owners, NULL);
     free(list);
 }
@@ -194,16 +220,18 @@ static struct catalog_check copy_of(const json_t *item)
         buf_append(&block, "", 1);
     }
     json_int_t modified = json_integer_value(json_object_get(item, "ModifyIndex"));
-    char *texts = xmemdup(block.data, block.len);
+    struct texts *texts = xmalloc(sizeof(*texts) + block.len);
+    texts->refs = 1;
+    memcpy(texts->text, block.data, block.len);
     buf_free(&block);
     return (struct catalog_check){
-        .node = texts,
-        .id = texts + offsets[1],
-        .name = texts + offsets[2],
-        .service_id = texts + offsets[3],
-        .service = texts + offsets[4],
-        .status = texts + offsets[5],
-        .output = texts + offsets[6],
+        .node = texts->text,
+        .id = texts->text + offsets[1],
+        .name = texts->text + offsets[2],
+        .service_id = texts->text + offsets[3],
+        .service = texts->text + offsets[4],
+        .status = texts->text + offsets[5],
+        .output = texts->text + offsets[6],
         .modified = modified > 0 ? (uint64_t)modified : 0,
     };
 }
@@ -219,21 +247,25 @@ static bool replace(struct check_list *list, const struct catalog_check *check, 
         loser = *known;
         *known = *check;
     }
-    free((char *)loser.node);
+    drop_texts(&loser);
+    list->digests[known - list->checks] = 0;
     return true;
 }
 
-static void add(struct check_list *list, struct catalog_check check)
+static void add(struct check_list *list, struct catalog_check check, uint64_t digest)
 {
     struct buf key = {0};
     if (!replace(list, &check, &key)) {
         if (list->count == list->cap) {
             list->cap = list->cap ? 2 * list->cap : 16;
             list->checks = xrealloc(list->checks, list->cap * sizeof(*list->checks));
+            list->digests = xrealloc(list->digests, list->cap * sizeof(*list->digests));
             list->next = xrealloc(list->next, list->cap * sizeof(*list->next));
         }
         size_t index = list->count++;
         list->checks[index] = check;
+        list->digests[index] = digest;
+        strmap_put(list->seen, &digest, sizeof(digest), as_value(index));
         put_key(&key, &check);
         strmap_put(list->keys, key.data, key.len, as_value(index));
         put_owner(&key, check.service_id[0] ? '.' : '@', check.service_id[0] ? check.service : check.node);
@@ -242,21 +274,49 @@ static void add(struct check_list *list, struct catalog_check check)
     buf_free(&key);
 }
 
+struct reading {
+    struct check_list *list;
+    const struct check_list *before;
+    uint64_t digest; /* of the entry under way */
+};
+
+static bool is_known(void *arg, const char *text, size_t len)
+{
+    struct reading *reading = arg;
+    const struct check_list *before = reading->before;
+    uint64_t digest = reading->digest = siphash(text, len, reading->list->secret);
+    size_t at = before ? (size_t)(uintptr_t)strmap_get(before->seen, &digest, sizeof(digest)) : 0;
+    if (at == 0 || before->digests[at - 1] != digest)
+        return false;
+    const struct catalog_check *check = &before->checks[at - 1];
+    texts_of(check)->refs++;
+    add(reading->list, *check, digest);
+    return true;
+}
+
 static int read_check(void *arg, size_t number, const json_t *item, struct err *err)
 {
+    struct reading *reading = arg;
     if (!json_is_object(item) || !json_is_string(json_object_get(item, "CheckID")) ||
         !json_is_string(json_object_get(item, "Node")))
         return err_set(err, "list of checks: entry %zu is not a check of a node", number);
-    add(arg, copy_of(item));
+    add(reading->list, copy_of(item), reading->digest);
     return 0;
 }
 
-struct check_list *checks_list_parse(const char *body, size_t len, struct err *err)
+struct check_list *checks_list_parse(const struct check_list *before, const char *body, size_t len,
+                                     struct err *err)
 {
     struct check_list *list = xcalloc(1, sizeof(*list));
+    struct reading reading = {.list = list, .before = before};
     list->keys = strmap_new();
+    list->seen = strmap_new();
     list->owners = strmap_new();
-    if (json_each(body, len, "list of checks", read_check, list, err) == 0)
+    if (before)
+        memcpy(list->secret, before->secret, sizeof(list->secret));
+    else
+        rng_secure(list->secret, sizeof(list->secret));
+    if (json_each_new(body, len, "list of checks", is_known, read_check, &reading, err) == 0)
         return list;
     checks_list_free(list);
     return NULL;

@@ -20,9 +20,12 @@ struct listed {
 struct strmap *services_list_parse(const char *body, size_t len, struct err *err);
 void services_list_free(struct strmap *list);
 
-/* Body of /v1/health/state/X or /v1/health/node/N: checks by node, check and service ID. NULL with err. */
+/* Body of /v1/health/state/X or /v1/health/node/N: checks by node, check and service ID. NULL with err.
+ * before: the list of the body before this one, or NULL: a check that stands there with the same octets is
+ * taken from it, since most of a list is as it was a hundredth of a second ago. */
 struct check_list;
-struct check_list *checks_list_parse(const char *body, size_t len, struct err *err);
+struct check_list *checks_list_parse(const struct check_list *before, const char *body, size_t len,
+                                     struct err *err);
 void checks_list_free(struct check_list *list); /* NULL is allowed */
 size_t checks_list_count(const struct check_list *list);
 /* All of them, in the order of the body. */

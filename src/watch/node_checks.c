@@ -61,7 +61,7 @@ static void run(void *arg)
 {
     struct node_job *job = arg;
     struct watch *watch = job->watch;
-    struct check_list *list = checks_list_parse((const char *)job->body.data, job->body.len, &job->err);
+    struct check_list *list = checks_list_parse(NULL, (const char *)job->body.data, job->body.len, &job->err);
     buf_free(&job->body);
     job->faulty = !list;
     struct catalog *catalog = watch->config.catalog;

@@ -177,13 +177,18 @@ static void visit(void *arg, const struct catalog_check *check)
 static void lists(const char *text, size_t len)
 {
     struct err err;
-    struct check_list *checks = checks_list_parse(text, len, &err);
+    struct check_list *checks = checks_list_parse(NULL, text, len, &err);
     if (checks) {
         checks_list_diff(NULL, checks, visit, visit, NULL);
         checks_list_of_service(checks, "web", visit, NULL);
         checks_list_of_node(checks, "n", visit, NULL);
     }
+    struct check_list *again = checks_list_parse(checks, text, len, &err);
+    assert((again != NULL) == (checks != NULL));
+    if (again)
+        assert(checks_list_count(again) == checks_list_count(checks));
     checks_list_free(checks);
+    checks_list_free(again);
     services_list_free(services_list_parse(text, len, &err));
 }
 

@@ -227,7 +227,7 @@ static void lists_keep_what_is_not_known_yet(void **state)
     struct zone_state zone = {0};
     name_from_text("consul", NULL, config.domain, NULL);
     struct watch watch = {.config.catalog = catalog_new(&config, "dc1", &zone)};
-    watch.checks[SENTINEL_CRITICAL] = checks_list_parse(list, strlen(list), NULL);
+    watch.checks[SENTINEL_CRITICAL] = checks_list_parse(NULL, list, strlen(list), NULL);
     struct catalog_update *update =
         catalog_update_parse(watch.config.catalog, NULL, "web", BODY, strlen(BODY), NULL);
     catalog_update_index(update, 20);

@@ -19,7 +19,7 @@ static struct strmap *services(const char *body)
 
 static struct check_list *checks(const char *body)
 {
-    return checks_list_parse(body, strlen(body), NULL);
+    return checks_list_parse(NULL, body, strlen(body), NULL);
 }
 
 static void list_of_services(void **arg)
@@ -117,7 +117,7 @@ static void lists_of_checks(void **arg)
                                       "[{\"Node\":\"n\",\"CheckID\":1}]"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct err err = {""};
-        assert_null(checks_list_parse(bad[i], strlen(bad[i]), &err));
+        assert_null(checks_list_parse(NULL, bad[i], strlen(bad[i]), &err));
         assert_true(err.text[0] != '\0');
     }
 }
@@ -142,9 +142,49 @@ static void checks_of_an_owner(void **arg)
     buf_free(&out);
 }
 
+#define ENTRY(node, id, index) \
+    "{\"Node\":\"" node "\",\"CheckID\":\"" id "\",\"Status\":\"critical\",\"ModifyIndex\":" index "}"
+
+/* What a list takes from the one before it is what it would have read. */
+static void lists_in_a_row(void **arg)
+{
+    (void)arg;
+    static const char *const bodies[] = {
+        "[" ENTRY("n", "a", "1") "," ENTRY("n", "b", "1") "]",
+        "[" ENTRY("n", "b", "1") ", " ENTRY("n", "a", "2") "]",
+        /* One of them twice: the newer one counts, whichever came first. */
+        "[" ENTRY("n", "a", "2") "," ENTRY("n", "a", "3") "," ENTRY("N", "b", "1") "]",
+        "[" ENTRY("n", "a", "2") "," ENTRY("n", "b", "1") "]",
+        "[" ENTRY("n", "a", "3") "]",
+        "[]",
+        "[" ENTRY("n", "a", "3") "]",
+    };
+    struct check_list *before = NULL;
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct check_list *now = checks_list_parse(before, bodies[i], strlen(bodies[i]), NULL);
+        struct check_list *afresh = checks(bodies[i]);
+        checks_list_free(before); /* those that stayed outlive it */
+        struct buf difference = {0};
+        assert_int_equal(checks_list_count(now), checks_list_count(afresh));
+        for (size_t k = 0; k < checks_list_count(now); k++) {
+            append(&difference, '=', &checks_list_all(now)[k]);
+            size_t len = difference.len;
+            append(&difference, '=', &checks_list_all(afresh)[k]);
+            assert_int_equal(difference.len, 2 * len);
+            assert_memory_equal(difference.data, difference.data + len, len);
+            difference.len = 0;
+        }
+        buf_free(&difference);
+        checks_list_free(afresh);
+        before = now;
+    }
+    checks_list_free(before);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(list_of_services), cmocka_unit_test(lists_of_checks),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(list_of_services), cmocka_unit_test(lists_in_a_row),
+                                       cmocka_unit_test(lists_of_checks),
                                        cmocka_unit_test(checks_of_an_owner)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
