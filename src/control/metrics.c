@@ -442,6 +442,17 @@ static void sample_zone_records(struct scrape *s)
     put_each(s, s->zones, "zone", "zone", "records");
 }
 
+static void sample_zone_frozen(struct scrape *s)
+{
+    const json_t *zone;
+    size_t i;
+    json_array_foreach(s->zones, i, zone)
+    {
+        if (json_object_get(zone, "frozen"))
+            put1(s, "zone", text(zone, "zone"), json_is_object(json_object_get(zone, "frozen")));
+    }
+}
+
 static void sample_zone_error(struct scrape *s)
 {
     const json_t *zone;

@@ -325,6 +325,9 @@ static void run_preview(void *arg)
     json_object_set_new(object, "refused", job->err.text[0] ? json_string(job->err.text) : json_null());
     json_object_set_new(object, "replace", replace);
     set_result(job, object);
+    difference_unref(preview->merge); /* here, not on main: they may be of a whole zone */
+    difference_unref(preview->replace);
+    job->preview = (struct store_preview){0};
 }
 
 static void on_preview(void *arg, const struct store_preview *preview)

@@ -436,6 +436,11 @@ void show_zones(const json_t *result, bool colour, struct buf *out)
     table_begin(&table, NULL, 1, colour);
     json_array_foreach(result, i, zone)
     {
+        const json_t *frozen = json_object_get(zone, "frozen");
+        if (json_is_object(frozen))
+            table_printf(&table, WARN, "%s is frozen since %s, on %s%s%s", field_text(zone, "zone"),
+                         field_text(frozen, "at"), field_text(frozen, "who"),
+                         field_text(frozen, "why")[0] ? ": " : "", field_text(frozen, "why"));
         if (field_text(zone, "error")[0])
             table_put(&table, BAD, field_text(zone, "error"));
     }

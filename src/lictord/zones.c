@@ -469,12 +469,14 @@ static void tell_stored(const struct hosted_zones *zones, const struct hosted *z
 {
     json_t *stored = store_status(zones->store, z->apex);
     const char *error = json_string_value(json_object_get(stored, "error"));
-    char *line = xasprintf("serial=%lld records=%lld source=kv state=%s seq=%lld%s%s",
-                           json_integer_value(json_object_get(stored, "serial")),
-                           json_integer_value(json_object_get(stored, "records")),
-                           json_string_value(json_object_get(stored, "state")),
-                           json_integer_value(json_object_get(stored, "seq")), error ? " error=" : "",
-                           error ? error : "");
+    const json_t *frozen = json_object_get(stored, "frozen");
+    char *line =
+        xasprintf("serial=%lld records=%lld source=kv state=%s seq=%lld%s%s%s",
+                  json_integer_value(json_object_get(stored, "serial")),
+                  json_integer_value(json_object_get(stored, "records")),
+                  json_string_value(json_object_get(stored, "state")),
+                  json_integer_value(json_object_get(stored, "seq")),
+                  json_is_object(frozen) ? " frozen=yes" : "", error ? " error=" : "", error ? error : "");
     visit(arg, z->text, line);
     free(line);
     json_decref(stored);

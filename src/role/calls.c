@@ -1,10 +1,14 @@
 /* Requests and timers that know their role, and go with it. */
 #include "internal.h"
 
+#include "lictor/log.h"
 #include "lictor/xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Parsed on main: 64 members with their values are far below. */
+#define LIST_MAX (256 * 1024)
 
 struct call {
     struct call *next, **link;
@@ -54,6 +58,30 @@ static struct call *call_new(struct role *role, reply_fn *reply, uint64_t tag)
     return call;
 }
 
+struct consul_watch *role_watch_list(struct role *role, const char *name, consul_watch_fn *callback)
+{
+    char *path = role_kv_path(role, name, "recurse");
+    struct consul_watch_options options = {.path = path, .wait = 60 * NS_PER_S, .max_body = LIST_MAX};
+    struct consul_watch *watch = consul_watch_new(role->client, &options, callback, role);
+    free(path);
+    return watch;
+}
+
+bool role_read_list(const struct consul_response *response, struct consul_kv **entries, size_t *count)
+{
+    struct err err;
+    *entries = NULL;
+    *count = 0;
+    if (response->status == 404)
+        return response->index > 0 && response->known_leader;
+    if (response->status != 200)
+        return false;
+    if (consul_kv_parse(response->body, entries, count, &err) == 0)
+        return true;
+    log_warn("election: %s", err.text);
+    return false;
+}
+
 void call_send(struct role *role, const char *method, char *path, const char *body, nstime timeout,
                reply_fn *reply, uint64_t tag)
 {
@@ -64,7 +92,7 @@ void call_send(struct role *role, const char *method, char *path, const char *bo
         .body = body,
         .body_len = body != NULL ? strlen(body) : 0,
         .timeout = timeout,
-        .max_body = 256 * 1024, /* parsed on main: 64 members with their values are far below */
+        .max_body = LIST_MAX,
     };
     call->request = consul_send(role->client, &options, answered, call);
     free(path);

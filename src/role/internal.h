@@ -164,6 +164,11 @@ struct role {
 /* calls.c */
 char *role_key(const struct role *role, const char *name);                        /* caller frees */
 char *role_kv_path(const struct role *role, const char *name, const char *query); /* caller frees */
+/* Follows the keys that begin so. */
+struct consul_watch *role_watch_list(struct role *role, const char *name, consul_watch_fn *callback);
+/* Of a list of keys: whether it was read; none is an answer too, from a server that knows its leader.
+ * consul_kv_free them. */
+bool role_read_list(const struct consul_response *response, struct consul_kv **entries, size_t *count);
 void call_send(struct role *role, const char *method, char *path, const char *body, nstime timeout,
                reply_fn *reply, uint64_t tag); /* frees path */
 void call_json(struct role *role, char *path, json_t *json, nstime timeout, reply_fn *reply, uint64_t tag);

@@ -94,16 +94,10 @@ void members_refresh(struct role *role)
     free(query);
 }
 
-size_t members_parse(const struct role *role, const struct buf *body, struct living_member *out, size_t max,
-                     char old_session[ELECTION_ID_SIZE])
+static size_t living(const struct role *role, const struct consul_kv *entries, size_t count,
+                     struct living_member *out, size_t max, char old_session[ELECTION_ID_SIZE])
 {
-    struct consul_kv *entries;
-    size_t count, used = 0;
-    struct err err;
-    if (consul_kv_parse(body, &entries, &count, &err) != 0) {
-        log_warn("election: the members' keys: %s", err.text);
-        return 0;
-    }
+    size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         struct living_member *member = &out[used];
         if (used == max || entries[i].session[0] == '\0' ||
@@ -119,6 +113,20 @@ size_t members_parse(const struct role *role, const struct buf *body, struct liv
             snprintf(old_session, ELECTION_ID_SIZE, "%s", entries[i].session);
         used++;
     }
+    return used;
+}
+
+size_t members_parse(const struct role *role, const struct buf *body, struct living_member *out, size_t max,
+                     char old_session[ELECTION_ID_SIZE])
+{
+    struct consul_kv *entries;
+    size_t count;
+    struct err err;
+    if (consul_kv_parse(body, &entries, &count, &err) != 0) {
+        log_warn("election: the members' keys: %s", err.text);
+        return 0;
+    }
+    size_t used = living(role, entries, count, out, max, old_session);
     consul_kv_free(entries, count);
     return used;
 }
@@ -143,27 +151,16 @@ static void mind_name(struct role *role)
     }
 }
 
-static void note_dead(struct role *role, const struct buf *body)
-{
-    struct consul_kv *entries = NULL;
-    size_t count = 0;
-    if (consul_kv_parse(body, &entries, &count, NULL) == 0)
-        burial_note(role, entries, count);
-    consul_kv_free(entries, count);
-}
-
 static void answered(void *arg, struct consul_response *response, bool changed)
 {
     struct role *role = arg;
-    if (response->status == 200 && changed) {
-        role->member_count = members_parse(role, response->body, role->members, ROLE_MEMBERS, NULL);
-        note_dead(role, response->body);
-    } else if (response->status == 404 && response->index > 0 && response->known_leader) {
-        role->member_count = 0;
-        burial_note(role, NULL, 0);
-    } else {
+    struct consul_kv *entries;
+    size_t count;
+    if (!changed || !role_read_list(response, &entries, &count))
         return;
-    }
+    role->member_count = living(role, entries, count, role->members, ROLE_MEMBERS, NULL);
+    burial_note(role, entries, count);
+    consul_kv_free(entries, count);
     role_tell(role, ROLE_OBSERVED, role->election.epoch, "the members changed");
     consent_refresh(role);
     mind_name(role);
@@ -171,10 +168,7 @@ static void answered(void *arg, struct consul_response *response, bool changed)
 
 void members_start(struct role *role)
 {
-    char *path = role_kv_path(role, "members/", "recurse");
-    struct consul_watch_options options = {.path = path, .wait = 60 * NS_PER_S, .max_body = 256 * 1024};
-    role->members_watch = consul_watch_new(role->client, &options, answered, role);
-    free(path);
+    role->members_watch = role_watch_list(role, "members/", answered);
 }
 
 void members_stop(struct role *role)

@@ -182,8 +182,7 @@ static void requests_came(void *arg, struct consul_response *response, bool chan
     struct consul_kv *entries;
     size_t count;
     (void)changed; /* unchanged ones grow old */
-    if (response->status != 200 || role->election.state != ELECTION_PRIMARY ||
-        consul_kv_parse(response->body, &entries, &count, NULL) != 0)
+    if (role->election.state != ELECTION_PRIMARY || !role_read_list(response, &entries, &count))
         return;
     for (size_t i = 0; i < count; i++)
         look_at(role, &entries[i]);
@@ -198,10 +197,7 @@ void requests_look(struct role *role)
 
 void requests_start(struct role *role)
 {
-    char *path = role_kv_path(role, "requests/", "recurse");
-    struct consul_watch_options options = {.path = path, .wait = 60 * NS_PER_S, .max_body = 256 * 1024};
-    role->requests_watch = consul_watch_new(role->client, &options, requests_came, role);
-    free(path);
+    role->requests_watch = role_watch_list(role, "requests/", requests_came);
 }
 
 void requests_stop(struct role *role)

@@ -328,6 +328,24 @@ static bool op_holds(struct kv *kv, const struct kv_op *op, const char *session)
     }
 }
 
+#define FREEZE "control/freeze/example.com"
+
+/* Whatever an instance knew of it: what goes into a frozen zone follows health, or mends. */
+static void check_frozen(const struct kv_request *request)
+{
+    for (size_t i = 0; i < request->count; i++) {
+        const struct kv_op *op = &request->ops[i];
+        struct err err;
+        if (op->verb != KV_SET || !strstr(op->key, "/log/"))
+            continue;
+        struct store_entry *entry = store_entry_parse(op->value.data, op->value.len, &err);
+        assert_non_null(entry);
+        if (strcmp(entry->author, "health") && strcmp(entry->author, "rewind"))
+            fail_msg("a commit of \"%s\" went into a frozen zone", entry->author);
+        store_entry_free(entry);
+    }
+}
+
 /* What Consul does with a request, by the rules measured: all or nothing, 64 operations, 512 KiB. */
 static void kv_execute(struct kv *kv, const struct kv_request *request, const char *session,
                        struct kv_reply *reply)
@@ -354,6 +372,8 @@ static void kv_execute(struct kv *kv, const struct kv_request *request, const ch
         }
     }
     assert_true(octets < 512 * 1024);
+    if (kv_find(kv, FREEZE))
+        check_frozen(request);
     bool writes = false;
     for (size_t i = 0; i < request->count; i++)
         writes |= request->ops[i].verb >= KV_SET;
@@ -626,6 +646,8 @@ static void report(struct world *world, struct instance *instance, bool stale)
         entry.modify_index = pair->index;
     }
     core_heads(instance->core, pair ? &entry : NULL, started, world->now);
+    if (!stale)
+        core_freeze(instance->core, kv_find(&world->kv, FREEZE) ? "frozen" : "", world->now);
 }
 
 static void keep_stale(struct world *world, struct instance *instance)
@@ -675,6 +697,8 @@ static void submit(struct world *world, struct instance *instance)
     struct submission *submission = xcalloc(1, sizeof *submission);
     submission->edit = add_name;
     submission->arg = change;
+    submission->health = chance(world, 30);
+    snprintf(submission->author, sizeof submission->author, submission->health ? "health" : "update");
     core_submit(instance->core, submission, world->now);
 }
 
@@ -763,6 +787,13 @@ static void step(struct world *world)
             printf("%lld restore\n", (long long)(world->now / NS_PER_MS));
         world->kv.index += 10; /* the raft index goes on, those of the entries are old ones */
         world->restores++;
+    } else if (what >= 996) {
+        struct buf value = {0};
+        world->kv.index++;
+        if (kv_find(&world->kv, FREEZE))
+            kv_delete(&world->kv, FREEZE);
+        else
+            kv_set(&world->kv, FREEZE, &value, world->kv.index);
     }
 }
 
@@ -792,6 +823,7 @@ static void heal(struct world *world)
         consul_kv_free(reply.entries, reply.count);
         kv_request_free(world->late[world->late_count].request);
     }
+    kv_delete(&world->kv, FREEZE);
     for (unsigned i = 0; i < INSTANCES; i++) {
         world->instances[i].believes = false;
         core_role(world->instances[i].core, false, 0, world->now);
