@@ -1,7 +1,7 @@
 #include "config/schema.h"
 
-#include "lictor/nearest.h"
 #include "config/text.h"
+#include "lictor/nearest.h"
 #include "lictor/xalloc.h"
 
 #include <pthread.h>
@@ -117,10 +117,7 @@ static const struct section sections[] = {
      .parent = "root",
      .titled = true,
      .keys = {{"file", false}, {"store", false}, {"transfer", true}, {"update", true}, {"notify", true}}},
-    {.name = "update-policy",
-     .parent = "zone",
-     .titled = true,
-     .keys = {{"names", true}, {"types", true}}},
+    {.name = "update-policy", .parent = "zone", .titled = true, .keys = {{"names", true}, {"types", true}}},
     {.name = "record",
      .parent = "zone",
      .titled = true,
