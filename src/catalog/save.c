@@ -77,15 +77,21 @@ static void begin_view(struct catalog_saving *saving, const struct datacenter *d
         buf_append(&saving->names, key, strlen(key) + 1);
 }
 
+/* Was it ever read whole? */
+static bool is_whole(const struct catalog *catalog, const struct datacenter *datacenter)
+{
+    return !datacenter->hidden && !atomic_load(&catalog->origins->at[datacenter->origin].state.held);
+}
+
 /* Returns whether there is another one. */
 static bool next_view(struct catalog_saving *saving, struct buf *out)
 {
     const struct catalog *catalog = saving->catalog;
     for (const struct datacenter *datacenter; (datacenter = datacenter_next(catalog, &saving->next));) {
+        if (!is_whole(catalog, datacenter))
+            continue;
         const struct zone_state *state = &catalog->origins->at[datacenter->origin].state;
         nstime stale_from = atomic_load(&state->stale_from);
-        if (atomic_load(&state->held) || datacenter->hidden)
-            continue; /* never read whole */
         free(saving->name);
         saving->name = xstrdup(datacenter->name);
         buf_puts(out, "{\"datacenter\":");
@@ -126,7 +132,7 @@ enum catalog_saved catalog_save_some(struct catalog_saving *saving, size_t octet
     size_t enough = out->len + octets;
     do {
         const struct datacenter *datacenter = datacenter_find(saving->catalog, saving->name);
-        if (!datacenter || (saving->name && datacenter->hidden))
+        if (!datacenter || (saving->name && !is_whole(saving->catalog, datacenter)))
             return CATALOG_SAVE_LOST;
         while (saving->at < saving->names.len && out->len < enough) {
             const char *name = (const char *)saving->names.data + saving->at;

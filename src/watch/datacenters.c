@@ -4,6 +4,7 @@
 #include "lictor/log.h"
 #include "lictor/xalloc.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -124,6 +125,9 @@ static struct remote *add(struct datacenters *datacenters, const char *name, str
 
 static void reserve(struct datacenters *datacenters)
 {
+    static_assert(CONFIG_DATACENTERS_MAX * WATCH_REMOTE_CONNECTIONS + SENTINELS + READS_MAX <
+                      WATCH_CONNECTIONS,
+                  "the local watch goes on when all the others are there");
     watch_reserve(datacenters->config.local, datacenters->watched * WATCH_REMOTE_CONNECTIONS);
 }
 
