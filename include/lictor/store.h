@@ -98,9 +98,10 @@ void store_commit(struct store *store, const uint8_t *apex, const char *author, 
                   store_done_fn *done, void *arg);
 
 /* The same for what follows health: a frozen zone does not refuse it, since its secondaries would go on
- * naming what is down. */
-void store_commit_health(struct store *store, const uint8_t *apex, const char *author, store_edit_fn *edit,
-                         store_done_fn *done, void *arg);
+ * naming what is down, and a rollback does not undo it. */
+void store_commit_health(struct store *store, const uint8_t *apex, store_edit_fn *edit, store_done_fn *done,
+                         void *arg);
+#define STORE_HEALTH "health" /* its author */
 
 enum store_import_mode {
     STORE_IMPORT_MERGE,   /* what changed in the file since the last import; a conflict refuses it */
@@ -131,7 +132,8 @@ typedef void store_preview_fn(void *arg, const struct store_preview *preview);
 void store_preview(struct store *store, struct zone *file, store_preview_fn *done, void *arg);
 
 /* `lictor zone rollback`: the content as it was at serial `to` (steps 0), or `steps` commits ago, as a new
- * commit with a higher serial. Refused, and named, when the history does not reach back so far, or when what
+ * commit with a higher serial; commits of health are not counted among the steps, and what they set
+ * stays. Refused, and named, when the history does not reach back so far, or when what
  * is to be undone was changed by a commit that came meanwhile. */
 void store_rollback(struct store *store, const uint8_t *apex, uint32_t to, unsigned steps, const char *author,
                     store_done_fn *done, void *arg);

@@ -386,7 +386,8 @@ static void put_record(struct table *table, const json_t *zone, const json_t *re
     {
         buf_printf(&health, "%s%s ", i ? ", " : "", field_text(candidate, "name"));
         if (field_flag(candidate, "live"))
-            buf_printf(&health, "%lld of %lld", field_number(candidate, "healthy"), field_number(candidate, "total"));
+            buf_printf(&health, "%lld of %lld", field_number(candidate, "healthy"),
+                       field_number(candidate, "total"));
         else
             buf_puts(&health, "not live");
     }

@@ -138,7 +138,7 @@ static void commit(struct committing *committing)
     committing->last = now;
     committing->wanted = false;
     committing->under_way = true;
-    store_commit(daemon->store, committing->apex, "health", edit_zone, committed, committing);
+    store_commit_health(daemon->store, committing->apex, edit_zone, committed, committing);
 }
 
 static void commit_due(evutil_socket_t fd, short what, void *arg)

@@ -495,21 +495,22 @@ static struct submission *take(struct core *core)
     return first;
 }
 
+/* What follows health has commits of its own: a freeze does not refuse them, a rollback does not undo them.
+ */
 static void commit_queue(struct core *core)
 {
     struct submission *asked = NULL, **end = &asked;
     struct zone *version = zone_ref(core->zone);
     const char *author = NULL;
     unsigned count = 0;
-    bool guarded = false;
-    while (core->queue && core->queue->edit && count++ < CHANGES_AT_ONCE) {
+    bool health = core->queue->health;
+    while (core->queue && core->queue->edit && core->queue->health == health && count++ < CHANGES_AT_ONCE) {
         struct submission *submission = take(core);
         *end = submission;
         end = &submission->next;
         struct zone *next = change(core, version, submission);
         if (!next)
             continue;
-        guarded |= !submission->health;
         author = author && strcmp(author, submission->author) ? "several" : submission->author;
         zone_unref(version);
         version = next;
@@ -529,7 +530,7 @@ static void commit_queue(struct core *core)
         decide_all(core, asked, STORE_FAILED, err.text);
     else
         core->pending.asked = asked;
-    core->pending.guarded = guarded && core->pending.active;
+    core->pending.guarded = !health && core->pending.active;
 }
 
 /* --- imports ------------------------------------------------------------------------------------------ */

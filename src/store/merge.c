@@ -98,16 +98,47 @@ static void name_conflict(struct buf *named, unsigned conflicts, const struct rr
                dns_type_text(at->type, type));
 }
 
+/* --- RRsets that are left alone ----------------------------------------------------------------------- */
+
+static size_t apart_key(const uint8_t *owner, uint16_t type, uint8_t key[NAME_MAX_WIRE + 2])
+{
+    size_t len = name_lower(owner, key);
+    put16(key + len, type);
+    return len + 2;
+}
+
+void merge_set_apart(struct strmap *apart, const struct difference *difference)
+{
+    uint8_t key[NAME_MAX_WIRE + 2];
+    for (unsigned side = 0; side < 2; side++)
+        for (size_t i = 0; i < difference_count(difference, side); i++) {
+            struct difference_record record = difference_record(difference, side, i);
+            if (record.type != DNS_SOA)
+                strmap_put(apart, key, apart_key(record.owner, record.type, key), apart);
+        }
+}
+
+static bool is_apart(const struct strmap *apart, const uint8_t *owner, uint16_t type)
+{
+    uint8_t key[NAME_MAX_WIRE + 2];
+    return strmap_get(apart, key, apart_key(owner, type, key)) != NULL;
+}
+
+/* --- three ways ----------------------------------------------------------------------------------------- */
+
 /* Applies what is different between was and wanted where `current` is still as `was` had it. What is not, and
  * not as wanted either, is a conflict: named, unless it is to stay. Returns how many are named, or -1 with
  * err. */
 static int three_way(struct zone_edit *edit, const struct zone *current, const struct zone *before,
-                     const struct zone *after, bool stay, struct buf *named, struct err *err)
+                     const struct zone *after, bool stay, const struct strmap *apart, struct buf *named,
+                     struct err *err)
 {
     struct difference *difference = difference_between(before, after);
     struct rrsets at = {.difference = difference};
     int conflicts = 0, result = 0;
     while (!result && next_rrset(&at)) {
+        if (apart && is_apart(apart, at.owner, at.type))
+            continue;
         const struct piece *wanted = zone_get(after, at.owner, at.type);
         const struct piece *was = zone_get(before, at.owner, at.type);
         const struct piece *is = zone_get(current, at.owner, at.type);
@@ -129,7 +160,7 @@ int merge_file(struct zone_edit *edit, const struct zone *current, const struct 
     if (!last || mode == STORE_IMPORT_REPLACE)
         return replace(edit, current, file, err);
     struct buf named = {0};
-    int conflicts = three_way(edit, current, last, file, mode == STORE_IMPORT_OURS, &named, err);
+    int conflicts = three_way(edit, current, last, file, mode == STORE_IMPORT_OURS, NULL, &named, err);
     if (conflicts > 0)
         err_set(err,
                 "%d RRset%s changed both in the file and in the zone since the last import: %s; --ours keeps "
@@ -140,10 +171,10 @@ int merge_file(struct zone_edit *edit, const struct zone *current, const struct 
 }
 
 int merge_back(struct zone_edit *edit, const struct zone *current, const struct zone *began,
-               const struct zone *target, struct err *err)
+               const struct zone *target, const struct strmap *apart, struct err *err)
 {
     struct buf named = {0};
-    int conflicts = three_way(edit, current, began, target, false, &named, err);
+    int conflicts = three_way(edit, current, began, target, false, apart, &named, err);
     if (conflicts > 0)
         err_set(err, "%d RRset%s changed again meanwhile: %s; nothing was done, try again", conflicts,
                 conflicts == 1 ? " was" : "s were", buf_str(&named));

@@ -3,6 +3,7 @@
 
 #include "lictor/difference.h"
 #include "lictor/store.h"
+#include "lictor/strmap.h"
 
 /* What is different between the file imported last (NULL: none, then it is taken whole) and the new one,
  * applied to the current zone. An RRset that both changed, and not to the same, is a conflict: with
@@ -16,7 +17,9 @@ int merge_file(struct zone_edit *edit, const struct zone *current, const struct 
 /* Back to target, an older version than `began`, in a zone that may have changed since it was at `began`:
  * what changed meanwhile stays, and is a conflict where it is about the same RRset. As merge_file. */
 int merge_back(struct zone_edit *edit, const struct zone *current, const struct zone *began,
-               const struct zone *target, struct err *err);
+               const struct zone *target, const struct strmap *apart, struct err *err);
+/* Adds the RRsets that a difference touches, but for the SOA. */
+void merge_set_apart(struct strmap *apart, const struct difference *difference);
 
 /* As much of a difference as can be: what is to be removed goes where it is there, what is to be added comes
  * where it is not; of two TTLs the added one. A change that would set a CNAME beside other data is left out,

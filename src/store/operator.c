@@ -4,7 +4,6 @@
 
 #include "store/merge.h"
 
-#include "lictor/dns.h"
 #include "lictor/xalloc.h"
 
 #include <inttypes.h>
@@ -56,6 +55,7 @@ struct rollback {
     char author[STORE_AUTHOR];
     store_done_fn *done;
     void *arg;
+    struct strmap *health;      /* the RRsets that commits of health have set since */
     struct zone *from, *target; /* the zone as it was when this began, and as it is to be */
     struct err err;
 };
@@ -66,7 +66,13 @@ static void end(struct rollback *rollback)
         zone_unref(rollback->from);
     if (rollback->target)
         zone_unref(rollback->target);
+    strmap_free(rollback->health, NULL);
     free(rollback);
+}
+
+static bool of_health(const struct store_entry *entry)
+{
+    return !strcmp(entry->author, STORE_HEALTH);
 }
 
 /* The first of the log's entries that is to be undone, or count with err. */
@@ -74,10 +80,13 @@ static size_t first_undone(const struct rollback *rollback, struct store_entry *
                            struct err *err)
 {
     size_t first = count;
+    unsigned steps = 0;
+    while (rollback->steps && first > 0 && steps < rollback->steps)
+        steps += !of_health(log[--first]);
+    if (rollback->steps && steps == rollback->steps)
+        return first;
     if (rollback->steps) {
-        if (rollback->steps <= count)
-            return count - rollback->steps;
-        err_set(err, "the history has %zu commits, not %u; `lictor zone history` lists them", count,
+        err_set(err, "the history has %u commits, not %u; `lictor zone history` lists them", steps,
                 rollback->steps);
         return count;
     }
@@ -132,6 +141,10 @@ static int find_target(struct rollback *rollback, struct err *err)
     if (!rollback->target)
         return -1;
     rollback->from = zone_ref(current);
+    rollback->health = strmap_new();
+    for (size_t i = first; i < count; i++)
+        if (of_health(log[i]))
+            merge_set_apart(rollback->health, log[i]->difference);
     return 0;
 }
 
@@ -139,7 +152,7 @@ static int find_target(struct rollback *rollback, struct err *err)
 static int undo(void *arg, struct zone_edit *edit, const struct zone *current, struct err *err)
 {
     struct rollback *rollback = arg;
-    return merge_back(edit, current, rollback->from, rollback->target, err) ? 1 : 0;
+    return merge_back(edit, current, rollback->from, rollback->target, rollback->health, err) ? 1 : 0;
 }
 
 static void on_done(void *arg, const struct store_result *result)

@@ -452,15 +452,15 @@ void store_commit(struct store *store, const uint8_t *apex, const char *author, 
     store_submit(store, apex, author, submission);
 }
 
-void store_commit_health(struct store *store, const uint8_t *apex, const char *author, store_edit_fn *edit,
-                         store_done_fn *done, void *arg)
+void store_commit_health(struct store *store, const uint8_t *apex, store_edit_fn *edit, store_done_fn *done,
+                         void *arg)
 {
     struct submission *submission = xcalloc(1, sizeof *submission);
     submission->edit = edit;
     submission->health = true;
     submission->done = done;
     submission->arg = arg;
-    store_submit(store, apex, author, submission);
+    store_submit(store, apex, STORE_HEALTH, submission);
 }
 
 void store_import(struct store *store, struct zone *file, enum store_import_mode mode, const char *author,

@@ -1,6 +1,7 @@
 /* The control protocol: what a request may be, and what clients can do to the socket. */
 #include "control/request.h"
 #include "control/socket.h"
+#include "control/zone_request.h"
 #include "lictor/xalloc.h"
 
 #include <errno.h>
@@ -102,6 +103,61 @@ static void errors_are_one_line(void **state)
     buf_free(&out);
 }
 
+/* ---- zones ---- */
+
+#define Z "\"name\":\"Example.COM\","
+
+static void zone_requests(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args, *error; /* NULL: good */
+        bool for_primary;
+    } table[] = {
+        {"{" Z "\"verb\":\"show\"}", NULL, false},
+        {"{" Z "\"verb\":\"export\",\"committed\":true}", NULL, false},
+        {"{" Z "\"verb\":\"history\",\"records\":true}", NULL, false},
+        {"{" Z "\"verb\":\"diff\",\"from\":1,\"to\":4294967295}", NULL, false},
+        {"{" Z "\"verb\":\"diff\",\"upload\":true}", NULL, true},
+        {"{" Z "\"verb\":\"import\",\"mode\":\"ours\"}", NULL, true},
+        {"{" Z "\"verb\":\"freeze\",\"reason\":\"moving\"}", NULL, true},
+        {"{" Z "\"verb\":\"thaw\"}", NULL, true},
+        {"{" Z "\"verb\":\"rollback\",\"steps\":3}", NULL, true},
+        {"{" Z "\"verb\":\"rollback\",\"to\":7}", NULL, true},
+        {"{}", "needs a `verb`", false},
+        {"{" Z "\"verb\":\"explode\"}", "needs a `verb`", false},
+        {"{\"verb\":\"show\"}", "needs a `name`", false},
+        {"{\"verb\":\"show\",\"name\":\"a..b\"}", "is no zone's name", false},
+        {"{\"verb\":\"show\",\"name\":7}", "needs a `name`", false},
+        {"{" Z "\"verb\":\"show\",\"mode\":\"ours\"}", "takes no argument \"mode\"", false},
+        {"{" Z "\"verb\":\"import\",\"mode\":\"mine\"}", "`mode` must be", false},
+        {"{" Z "\"verb\":\"diff\",\"from\":-1}", "must be a serial", false},
+        {"{" Z "\"verb\":\"diff\",\"to\":4294967296}", "must be a serial", false},
+        {"{" Z "\"verb\":\"diff\",\"to\":1,\"upload\":true}", "not both", false},
+        {"{" Z "\"verb\":\"rollback\"}", "needs `to`", false},
+        {"{" Z "\"verb\":\"rollback\",\"to\":1,\"steps\":1}", "needs `to`", false},
+        {"{" Z "\"verb\":\"rollback\",\"steps\":0}", "`steps` must be", false},
+        {"{" Z "\"verb\":\"freeze\",\"reason\":\"a\\nb\"}", "control character", false},
+        {"{" Z "\"verb\":\"export\",\"committed\":1}", "true or false", false},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        struct zone_request request;
+        struct err err = {""};
+        json_t *args = json_loads(table[i].args, 0, NULL);
+        assert_non_null(args);
+        int result = zone_request_parse(args, &request, &err);
+        if ((result < 0) != (table[i].error != NULL))
+            fail_msg("%s: %d %s", table[i].args, result, err.text);
+        if (table[i].error && !strstr(err.text, table[i].error))
+            fail_msg("%s: \"%s\" does not say \"%s\"", table[i].args, err.text, table[i].error);
+        if (!table[i].error) {
+            assert_memory_equal(request.apex, "\7example\3com", 13); /* lower case */
+            assert_int_equal(zone_request_for_primary(&request), table[i].for_primary);
+        }
+        json_decref(args);
+    }
+}
+
 /* ---- the socket ---- */
 
 struct fixture {
@@ -127,6 +183,11 @@ static void handle(void *arg, const struct request *request, struct call *call)
         call_reply(call, json);
     } else if (request->verb == VERB_RELOAD) {
         call_fail(call, "no");
+    } else if (request->verb == VERB_ZONE) {
+        struct buf octets;
+        call_take_upload(call, &octets);
+        call_reply(call, xasprintf("\"%.*s\"", (int)octets.len, octets.len ? (char *)octets.data : ""));
+        buf_free(&octets);
     } else {
         call_reply(call, xasprintf("\"%s\"", request->has_name ? request->name : ""));
     }
@@ -219,6 +280,26 @@ static void lines_are_answered_in_order(void **state)
     call_reply(f->held, xstrdup("[]"));
     assert_string_equal(hear(f, fd), "{\"ok\":true,\"result\":[]}\n{\"ok\":true,\"result\":\"\"}\n");
     close(fd);
+}
+
+/* Each client's are its own, and taken once. */
+static void uploads_go_with_the_next_zone(void **state)
+{
+    struct fixture *f = *state;
+    int fd = try_connect(f), other = try_connect(f);
+    say(f, fd, "{\"cmd\":\"upload\",\"args\":{\"data\":\"YWJj\"}}\n");
+    say(f, fd, "{\"cmd\":\"upload\",\"args\":{\"data\":\"ZGU=\"}}\n");
+    assert_string_equal(hear(f, fd), "{\"ok\":true,\"result\":3}\n{\"ok\":true,\"result\":5}\n");
+    say(f, fd, "{\"cmd\":\"upload\",\"args\":{\"data\":\"?\"}}\n");
+    assert_non_null(strstr(hear(f, fd), "takes `data`, base64, alone"));
+    say(f, other, "{\"cmd\":\"zone\"}\n");
+    assert_string_equal(hear(f, other), "{\"ok\":true,\"result\":\"\"}\n");
+    say(f, fd, "{\"cmd\":\"zone\",\"args\":{\"verb\":\"import\"}}\n{\"cmd\":\"zone\"}\n");
+    assert_string_equal(hear(f, fd), "{\"ok\":true,\"result\":\"abcde\"}\n{\"ok\":true,\"result\":\"\"}\n");
+    say(f, fd, "{\"cmd\":\"upload\",\"args\":{\"data\":\"YWJj\"}}\n");
+    assert_string_equal(hear(f, fd), "{\"ok\":true,\"result\":3}\n");
+    close(fd); /* what nobody took goes with it */
+    close(other);
 }
 
 static void half_closed_clients_get_their_replies(void **state)
@@ -358,6 +439,8 @@ int main(void)
         cmocka_unit_test(requests),
         cmocka_unit_test(bounds_of_requests),
         cmocka_unit_test(errors_are_one_line),
+        cmocka_unit_test(zone_requests),
+        cmocka_unit_test_setup_teardown(uploads_go_with_the_next_zone, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_are_answered_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(half_closed_clients_get_their_replies, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_that_left_does_no_harm, setup, teardown),

@@ -228,6 +228,54 @@ static void test_imports(void **state)
     zone_reap();
 }
 
+/* The way back: what came meanwhile stays, unless it is about the same; what follows health is left alone. */
+static void test_going_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *began, *target, *current, *health, *result, *error;
+    } table[] = {
+        {R("a", "2") R("b", "1"), R("a", "1"), R("a", "2") R("b", "1"), NULL, R("a", "1"), NULL},
+        {R("a", "2"), R("a", "1"), R("a", "2") R("u", "9"), NULL, R("a", "1") R("u", "9"), NULL},
+        {R("a", "2"), R("a", "1"), R("a", "3"), NULL, NULL,
+         "1 RRset was changed again meanwhile: a.example.com. A"},
+        {R("a", "2"), "", "", NULL, "", NULL},
+        {R("a", "2") R("w", "8"), R("a", "1") R("w", "7"), R("a", "2") R("w", "8"), R("w", "8"),
+         R("a", "1") R("w", "8"), NULL},
+        {R("a", "2") R("w", "8"), R("a", "1") R("w", "7"), R("a", "2") R("w", "9"), R("w", "8"),
+         R("a", "1") R("w", "9"), NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const char *lines[] = {table[i].began, table[i].target, table[i].current, table[i].result,
+                               table[i].health};
+        struct zone *zones[5];
+        for (unsigned k = 0; k < 5; k++) { /* the result has the target's SOA */
+            char text[512];
+            snprintf(text, sizeof text, "%s" NS "%s", k == 1 || k == 3 ? SOA(10) : SOA(20),
+                     lines[k] ? lines[k] : "");
+            zones[k] = zone_of(text);
+        }
+        struct strmap *apart = strmap_new();
+        struct difference *health = difference_between(NULL, zones[4]);
+        merge_set_apart(apart, health);
+        struct err err = {""};
+        struct zone_edit *edit = zone_edit_begin(zones[2]);
+        int result = merge_back(edit, zones[2], zones[0], zones[1], apart, &err);
+        struct zone *got = zone_edit_commit(edit);
+        assert_int_equal(result, table[i].error ? -1 : 0);
+        if (table[i].error)
+            assert_non_null(strstr(err.text, table[i].error));
+        else
+            assert_true(zone_hash_equal(zone_hash(got), zone_hash(zones[3])));
+        difference_unref(health);
+        strmap_free(apart, NULL);
+        zone_unref(got);
+        for (unsigned k = 0; k < 5; k++)
+            zone_unref(zones[k]);
+    }
+    zone_reap();
+}
+
 /* --- a model of KV ------------------------------------------------------------------------------------ */
 
 struct pair {
@@ -956,6 +1004,7 @@ int main(void)
         cmocka_unit_test(test_entries),
         cmocka_unit_test(test_keys_and_serials),
         cmocka_unit_test(test_imports),
+        cmocka_unit_test(test_going_back),
         cmocka_unit_test(test_worlds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
