@@ -35,7 +35,7 @@ def stays(condition, seconds, every=0.05, what=None):
     """Asserts that condition() holds all through these seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        assert condition(), what or "a condition that should have held did not"
+        assert condition(), (what() if callable(what) else what) or "a condition that should have held did not"
         time.sleep(every)
 
 

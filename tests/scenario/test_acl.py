@@ -94,17 +94,23 @@ READS = {"node_prefix": 'service_prefix "" { policy = "read" }\nagent_prefix "" 
          "service_prefix": 'node_prefix "" { policy = "read" }\nagent_prefix "" { policy = "read" }'}
 
 
-@pytest.mark.parametrize("lacking", READS)
-def test_a_missing_right_is_named_at_the_start(consul, tmp_path, lacking):
-    set_rules(consul, READS[lacking])
-    daemon = start(tmp_path, consul, wait=False)
-    daemon.wait_logged(f'acl: token cannot read {lacking} ""')
-    assert f'token cannot read {lacking} ""' in daemon.status()["view"]["rights_missing"]
-    assert f'token cannot read {lacking} ""' in daemon.command("status", check=True).stdout
-    set_rules(consul, POLICY)
-    daemon.wait_addresses("web.service.consul", ["10.0.0.1"], timeout=40)
-    daemon.wait_logged("acl: the token can read nodes and services now", timeout=30)
-    assert daemon.status()["view"]["rights_missing"] is None
+def test_a_missing_right_is_named_at_the_start(consul, tmp_path):
+    """One daemon for each right, with a token of its own: what comes back is looked for every ten seconds."""
+    daemons, policies = {}, {}
+    for lacking, rules in READS.items():
+        policies[lacking] = consul.policy(lacking, rules)
+        _, secret = consul.make_token(lacking)
+        daemons[lacking] = Lictord(tmp_path, consul, node=lacking.replace("_", "-"), services={}, consul_settings={"token": secret}, wait=False)
+    for lacking, daemon in daemons.items():
+        daemon.wait_logged(f'acl: token cannot read {lacking} ""')
+        assert f'token cannot read {lacking} ""' in daemon.status()["view"]["rights_missing"]
+        assert f'token cannot read {lacking} ""' in daemon.command("status", check=True).stdout
+    for lacking, policy in policies.items():
+        consul.put(f"/v1/acl/policy/{policy}", {"ID": policy, "Name": lacking, "Rules": POLICY})
+    for daemon in daemons.values():
+        daemon.wait_addresses("web.service.consul", ["10.0.0.1"], timeout=40)
+        daemon.wait_logged("acl: the token can read nodes and services now", timeout=30)
+        assert daemon.status()["view"]["rights_missing"] is None
 
 
 def test_an_unknown_token_is_named_at_the_start(consul, tmp_path):
