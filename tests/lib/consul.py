@@ -89,10 +89,25 @@ class Consul:
                 self._bootstrap_acl()
             until(lambda: any(c["CheckID"] == "serfHealth" for c in self.get(f"/v1/health/node/{node}")), what="serfHealth")
 
+    def forget(self):
+        """As new for the next test: nothing is registered, stored or held. Indexes go on."""
+        for query in self.get("/v1/query"):
+            self.delete(f"/v1/query/{query['ID']}")
+        for id in self.get("/v1/agent/services"):
+            self.deregister(id)
+        for entry in self.get("/v1/catalog/nodes"):
+            if entry["Node"] != self.node:
+                self.put("/v1/catalog/deregister", {"Node": entry["Node"]})
+        for session in self.get("/v1/session/list"):
+            self.put(f"/v1/session/destroy/{session['ID']}")
+        self.delete("/v1/kv/?recurse")
+        self._statuses = {}
+        return self
+
     # -- the process
     def start(self):
         self.process = Process(f"consul {self.node}", [*self._within, binary(), "agent", "-config-file", self.dir / "config.json"],
-                               self.dir / "log")
+                               self.dir / "log", under_test=False)
         return self
 
     def kill(self):

@@ -18,8 +18,10 @@ _running = []
 class Process:
     """argv runs in its own session; standard output and error go to `log`."""
 
-    def __init__(self, name, argv, log, env=None, cwd=None):
+    def __init__(self, name, argv, log, env=None, cwd=None, under_test=True):
+        """under_test: how it ends matters; else reap() does not wait for that."""
         self.name = name
+        self.under_test = under_test
         self.log = Path(log)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CONSUL_")}
         environment.update(env or {})
@@ -102,7 +104,7 @@ def reap(since=0):
     """Ends every process started after mark(), the last one first; returns what is wrong with their ends."""
     late = []
     for process in reversed(_running[since:]):
-        if process.alive:
+        if process.alive and process.under_test:
             try:
                 process.terminate(timeout=12)
             except Timeout:

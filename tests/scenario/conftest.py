@@ -30,9 +30,32 @@ def nothing_left_of_the_module():
         pytest.fail("\n\n".join(wrong), pytrace=False)
 
 
+class Kept:
+    """The Consul of a module that says `one_consul = True`: its tests have it one after the other, and begin with nothing in it."""
+
+    def __init__(self, base):
+        self.base = base
+        self.count = 0
+        self.consul = None
+
+    def get(self):
+        if not self.consul or not self.consul.process.alive:
+            self.count += 1
+            self.consul = Consul(self.base / str(self.count))
+        self.consul.resume()
+        return self.consul
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return Kept(tmp_path_factory.mktemp("kept"))
+
+
 @pytest.fixture(autouse=True)
-def nothing_left():
+def nothing_left(request):
     """Processes of module fixtures were started before this one, and stay."""
+    if getattr(request.module, "one_consul", False) and "consul" in request.fixturenames:
+        request.getfixturevalue("kept").get()
     since = process.mark()
     yield
     wrong = process.reap(since) + process.findings()
@@ -41,7 +64,9 @@ def nothing_left():
 
 
 @pytest.fixture
-def consul(tmp_path):
+def consul(request, tmp_path):
+    if getattr(request.module, "one_consul", False):
+        return request.getfixturevalue("kept").get().forget()
     return Consul(tmp_path)
 
 

@@ -9,6 +9,8 @@ import pytest
 from lib.lictord import Lictord, primary_of
 from lib.wait import stays, until
 
+one_consul = True
+
 
 @pytest.fixture
 def script(tmp_path):

@@ -8,6 +8,8 @@ from lib.lictord import Lictord
 from lib.proxy import Proxy
 from lib.wait import stays, until
 
+one_consul = True
+
 WEB = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
 
 

@@ -12,6 +12,8 @@ import pytest
 from lib.lictord import BUILD, Lictord, primary_of
 from lib.wait import until
 
+one_consul = True
+
 
 def test_every_verb_in_words_and_json(pair):
     primary, standby = pair()

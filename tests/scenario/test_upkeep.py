@@ -11,6 +11,8 @@ from lib.wait import stays, until
 from test_control_verbs import why
 from test_election import Referee, answers
 
+one_consul = True
+
 LEADER = "/v1/kv/lictor/default/leader"
 
 
