@@ -18,6 +18,28 @@ static json_t *array_or_empty(json_t *list)
     return list ? list : json_array();
 }
 
+/* Loopback's addresses are the kernel's to vouch for. */
+static bool admits_addresses(const struct config_zone *zone)
+{
+    for (size_t i = 0; i < zone->update.count; i++) {
+        const char *entry = zone->update.items[i];
+        if (strncmp(entry, "key:", 4) && strncmp(entry, "127.", 4) && strcmp(entry, "::1"))
+            return true;
+    }
+    return false;
+}
+
+static void take_updates(struct facts *facts, const struct config *config)
+{
+    facts->peer_key = config->election.peer_key != NULL;
+    for (size_t i = 0; i < config->zone_count; i++) {
+        const struct config_zone *zone = &config->zones[i];
+        facts->updated += zone->update.count > 0;
+        if (admits_addresses(zone) && facts->updated_unsigned++ == 0)
+            facts_name(zone->apex, facts->unsigned_zone);
+    }
+}
+
 static void take_config(struct facts *facts, const struct config *config, const struct config_consul *consul)
 {
     facts->services = config->services.enabled;
@@ -25,6 +47,7 @@ static void take_config(struct facts *facts, const struct config *config, const 
     facts->consul = facts->services || facts->election;
     facts->consul_addresses = consul->addresses.count;
     facts->lease = config->election.lease;
+    take_updates(facts, config);
     snprintf(facts->cluster, sizeof(facts->cluster), "%s",
              config->election.cluster ? config->election.cluster : "");
     snprintf(facts->state_dir, sizeof(facts->state_dir), "%s", config->state_dir);

@@ -88,6 +88,10 @@ struct facts {
     nstime lease;
     unsigned connections;
     size_t consul_addresses;
+    size_t updated;                    /* zones with `update` */
+    size_t updated_unsigned;           /* those among them that an address alone may change */
+    char unsigned_zone[NAME_MAX_TEXT]; /* the first of these */
+    bool peer_key;
 
     struct consul_fact ask[ASKS];
     nstime confirm[CONFIRMS]; /* round trips of consistent reads, ns */

@@ -13,6 +13,7 @@ const struct check checks[] = {
     {"answers", judge_answers},
     {"name servers", judge_name_servers},
     {"serials", judge_serials},
+    {"updates", judge_updates},
     {"state-dir", judge_state_dir},
     {"files", judge_files},
     {"control", judge_control},

@@ -7,9 +7,9 @@
 typedef void judge_fn(const struct facts *facts, struct findings *findings);
 
 judge_fn judge_consul, judge_agent, judge_token, judge_rights,
-    judge_view;                                                    /* judge_consul.c, judge_rights.c */
-judge_fn judge_ready, judge_lease, judge_members, judge_addresses; /* judge_election.c */
-judge_fn judge_answers, judge_name_servers, judge_serials;         /* judge_dns.c */
+    judge_view;                                                           /* judge_consul.c, judge_rights.c */
+judge_fn judge_ready, judge_lease, judge_members, judge_addresses;        /* judge_election.c */
+judge_fn judge_answers, judge_name_servers, judge_serials, judge_updates; /* judge_dns.c */
 judge_fn judge_state_dir, judge_files, judge_control, judge_user, judge_udp, judge_clock, judge_loop,
     judge_builder; /* judge_system.c */
 

@@ -198,3 +198,21 @@ void judge_serials(const struct facts *facts, struct findings *f)
                     "Let standbys tell: add this host to their `inspect-from`; or ask doctor there.",
                     "not all serials could be compared: %s", last.silent);
 }
+
+/* ---- UPDATE ---- */
+
+void judge_updates(const struct facts *facts, struct findings *f)
+{
+    if (facts->updated_unsigned)
+        finding_add(f, LEVEL_WARN, "An address is no proof: over UDP anybody can forge it.",
+                    "Give the client a `key`, and write \"key:NAME\" instead of the address.",
+                    "`update` of %s admits addresses without a signature%s", facts->unsigned_zone,
+                    facts->updated_unsigned > 1 ? ", and so does that of other zones" : "");
+    if (facts->updated && !facts->peer_key)
+        finding_add(f, LEVEL_WARN, "Only the primary takes UPDATE; the others answer SERVFAIL.",
+                    "Set `election.peer-key` to the same key on all instances.",
+                    "%zu zones have `update`, and there is no `peer-key`", facts->updated);
+    if (facts->updated && !facts->updated_unsigned && facts->peer_key)
+        finding_add(f, LEVEL_OK, NULL, NULL, "UPDATE (%zu zones) needs a key, and every instance takes it",
+                    facts->updated);
+}

@@ -382,6 +382,21 @@ static void answers(void **state)
     facts_free(facts);
 }
 
+static void updates(void **state)
+{
+    (void)state;
+    struct facts *facts = new_facts();
+    expect(facts, judge_updates, "", "none");
+    facts->updated = 2;
+    expect(facts, judge_updates, "warn*no `peer-key`", "nothing is handed on");
+    facts->peer_key = true;
+    expect(facts, judge_updates, "ok*2 zones", "all well");
+    facts->updated_unsigned = 1;
+    snprintf(facts->unsigned_zone, sizeof(facts->unsigned_zone), "example.com");
+    expect(facts, judge_updates, "warn*`update` of example.com admits addresses", "unsigned");
+    facts_free(facts);
+}
+
 static void name_servers(void **state)
 {
     (void)state;
@@ -610,12 +625,19 @@ static void silent_probes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(consul),        cmocka_unit_test(agent),
-        cmocka_unit_test(rights),        cmocka_unit_test(members),
-        cmocka_unit_test(lease),         cmocka_unit_test(serials),
-        cmocka_unit_test(answers),       cmocka_unit_test(name_servers),
-        cmocka_unit_test(whole_result),  cmocka_unit_test(system_and_process),
-        cmocka_unit_test(udp_lines),     cmocka_unit_test(messages),
+        cmocka_unit_test(consul),
+        cmocka_unit_test(agent),
+        cmocka_unit_test(rights),
+        cmocka_unit_test(members),
+        cmocka_unit_test(lease),
+        cmocka_unit_test(serials),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(name_servers),
+        cmocka_unit_test(updates),
+        cmocka_unit_test(whole_result),
+        cmocka_unit_test(system_and_process),
+        cmocka_unit_test(udp_lines),
+        cmocka_unit_test(messages),
         cmocka_unit_test(silent_probes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
