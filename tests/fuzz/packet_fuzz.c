@@ -8,11 +8,10 @@
 
 #include <assert.h>
 
-static struct zone_state states[4] = {
-    {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
-    {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
-    {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
-    {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
+static struct zone_state states[6] = {
+    {.stale_from = NS_NEVER, .dead_from = NS_NEVER}, {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
+    {.stale_from = NS_NEVER, .dead_from = NS_NEVER}, {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
+    {.stale_from = NS_NEVER, .dead_from = NS_NEVER}, {.stale_from = NS_NEVER, .dead_from = NS_NEVER},
 };
 
 static int computed(const void *arg, const uint8_t *name, struct zone_computed *out)
@@ -101,6 +100,36 @@ static void make_overlay(void)
     learn("t.consul.", DNS_A, (const uint8_t *)"\12\0\0\1", 4, false);
 }
 
+/* Signed, by nobody: `n.` with NSEC, `h.` with NSEC3 and gaps in its chain. */
+#define SIGNATURE(type) " RRSIG " type " 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+static const char with_nsec[] = "n. SOA ns.n. admin.n. 7 3600 600 86400 60\nn. NS ns.n.\nn. NSEC *.n. NS "
+                                "SOA\nn." SIGNATURE("SOA") "n." SIGNATURE("NSEC") "*.n. CNAME x.c.n.\n*.n. "
+                                                                                  "NSEC c.n. "
+                                                                                  "CNAME\n*.n." SIGNATURE("CN"
+                                                                                                          "AM"
+                                                                                                          "E") "*.n." SIGNATURE("NSEC") "c.n. NS g.c.n.\nc.n. NSEC d.n. NS\nc.n." SIGNATURE(
+                                                                                      "NSEC") "g.c.n. A "
+                                                                                              "192.0.2.1\n"
+                                                                                              "d.n. DNAME "
+                                                                                              "n.\nd.n. NSEC "
+                                                                                              "n. "
+                                                                                              "DNAME\nd."
+                                                                                              "n." SIGNATURE(
+                                                                                                  "DNAME") "d"
+                                                                                                           "."
+                                                                                                           "n"
+                                                                                                           "." SIGNATURE("NSEC");
+static const char
+    with_nsec3[] = "h. SOA ns.h. admin.h. 7 3600 600 86400 60\nh. NS ns.h.\nh. NSEC3PARAM 1 0 3 "
+                   "ab\nh." SIGNATURE("SOA") "*.w.h. TXT \"x\"\n*.w.h." SIGNATURE(
+                       "TXT") "c.h. NS g.c.h.\ng.c.h. A 192.0.2.1\na.h. CNAME q.w.h.\n"
+                              "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.h. NSEC3 1 1 3 ab "
+                              "35mthgpgcu1qg68fab165klnsnk3dpvl NS\n"
+                              "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.h." SIGNATURE(
+                                  "NSEC3") "b4um86eghhds6nea196smvmlo4ors995.h. NSEC3 1 1 3 ab "
+                                           "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom MX\n"
+                                           "u.h. NSEC3 1 1 9 - 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom MX\n";
+
 static struct snapshot *make_snapshot(void)
 {
     static const char test[] =
@@ -129,8 +158,10 @@ static struct snapshot *make_snapshot(void)
         zone_text("c.ent.test.", ZONE_AUTHORITATIVE, &states[3],
                   "c.ent.test. SOA ns1.test. admin.test. 7 3600 600 86400 60\nc.ent.test. NS ns1.test.\n"
                   "c.ent.test. CNAME test.\n"),
+        zone_text("n.", ZONE_AUTHORITATIVE, &states[4], with_nsec),
+        zone_text("h.", ZONE_AUTHORITATIVE, &states[5], with_nsec3),
     };
-    return snapshot_new(zones, 4, &(struct snapshot_text){"node-1", "lictor", "primary is node-2"});
+    return snapshot_new(zones, 6, &(struct snapshot_text){"node-1", "lictor", "primary is node-2"});
 }
 
 static void check(const struct answer_env *env, const uint8_t *msg, size_t len, const uint8_t *out,
