@@ -25,7 +25,7 @@ struct committing {
     struct daemon *daemon;
     uint8_t apex[NAME_MAX_WIRE];
     struct event *timer;
-    bool wanted, under_way;
+    bool wanted, under_way, failing;
     nstime last; /* when the last one began */
 };
 
@@ -118,8 +118,12 @@ static void committed(void *arg, const struct store_result *result)
     committing->under_way = false;
     if (committing->daemon->stopping)
         return;
-    if (result->outcome == STORE_REFUSED || result->outcome == STORE_FAILED)
+    bool failed = result->outcome == STORE_REFUSED || result->outcome == STORE_FAILED;
+    if (failed && !committing->failing) /* once: it is tried again each second */
         log_error("records: what they answer is not committed: %s", result->error ? result->error : "?");
+    else if (committing->failing && result->outcome == STORE_COMMITTED)
+        log_info("records: what they answer is committed again");
+    committing->failing = failed || (committing->failing && result->outcome != STORE_COMMITTED);
     if (committing->wanted) /* what failed is wanted again each second: daemon_mind_records */
         commit(committing);
 }

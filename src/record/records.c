@@ -269,11 +269,14 @@ static void log_flip(const struct records *records, const struct entry *entry,
         log_warn("%s: %s: %s", owner, why, instead[outcome->answer]);
 }
 
-/* What the committed zone should have; while nothing is known, and with SERVFAIL, it stays as it is. */
+/* What the committed zone should have. With SERVFAIL, which cannot be committed, that is what it should have
+ * had before; while nothing is known it stays as it is. */
 static void set_committed(struct entry *entry, const struct record_outcome *outcome)
 {
     uint32_t ttl = (uint32_t)(entry->config.ttl / NS_PER_S);
-    if (outcome->answer != RECORD_TARGETS && outcome->answer != RECORD_NODATA) {
+    if (outcome->answer == RECORD_SERVFAIL)
+        return;
+    if (outcome->answer == RECORD_COMMITTED) {
         entry->committing = false;
         return;
     }
@@ -325,7 +328,7 @@ static bool look_at(struct records *records, struct zone_entry *zone, struct ent
     bool flipped = !entry->looked || outcome.state != entry->state || outcome.candidate != entry->candidate ||
                    outcome.answer != entry->answer;
     if (flipped) {
-        entry->flips += entry->looked;
+        entry->flips += entry->looked && entry->state != RECORD_UNKNOWN; /* finding out is none */
         entry->since = clock_real();
         if (entry->looked || outcome.state != RECORD_UNKNOWN)
             log_flip(records, entry, &outcome, &answers);

@@ -216,9 +216,7 @@ static void add_zone(struct update_policy *policy, const struct config_zone *zon
     }
     rights->computed = xcalloc(zone->record_count + 1, sizeof *rights->computed);
     for (size_t i = 0; i < zone->record_count; i++)
-        if (config_update_name(zone->records[i].name, zone->apex, rights->computed[rights->computed_count],
-                               NULL) == 0)
-            rights->computed_count++;
+        memcpy(rights->computed[rights->computed_count++], zone->records[i].owner, NAME_MAX_WIRE);
 }
 
 static void add_catalog(struct update_policy *policy, const uint8_t *apex)

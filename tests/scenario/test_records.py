@@ -69,7 +69,7 @@ def single(consul, tmp_path, file):
     """One server without an election, whose records follow `web` in each way that there is."""
     register(consul)
     consul.register("spare", address="10.0.9.1", port=99)
-    consul.put("/v1/query", {"Name": "near", "Service": {"Service": "web", "OnlyPassing": True}})
+    consul.request("POST", "/v1/query", {"Name": "near", "Service": {"Service": "web", "OnlyPassing": True}})
     text = zone(file, record("www", service="web"),
                 record("even", service="even.web", fallback=["spare", "198.51.100.7"]),
                 record("last", service="web", when_all_down="last"),
@@ -179,7 +179,7 @@ def test_what_the_zone_file_may_not_have(single, file):
         if error:
             single.wait_logged(error)
     # The one that was taken had a lower serial than what flips had made of it.
-    assert serial(single) == before + 1
+    assert serial(single) > before
 
 
 # --- a pair, a second datacenter, a secondary ---
@@ -216,7 +216,7 @@ def test_flips_on_all_instances_and_secondaries(pair, consul, tmp_path):
     for healthy in ((1, 2), (1, 2, 3)) * 6:
         want = [f"10.0.0.{n}" for n in healthy]
         consul.set_check("web-3", "passing" if 3 in healthy else "critical")
-        until(lambda: len(consul.service_health("web", passing=1)) == len(healthy), every=0.0005)
+        until(lambda: len(consul.get("/v1/health/service/web?passing=1")) == len(healthy), every=0.001)
         seen = time.monotonic()
         for daemon in (primary, standby):
             until(lambda: daemon.addresses(f"www.{NAME}") == want, every=0.0005)
