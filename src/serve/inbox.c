@@ -1,6 +1,7 @@
 /* Messages on their way from workers to main and back. */
 #include "lictor/inbox.h"
 
+#include "lictor/clock.h"
 #include "lictor/queue.h"
 #include "lictor/xalloc.h"
 
@@ -10,11 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MESSAGES_A_TURN 128 /* some 20 microseconds each: far below main's 20 ms */
+/* Of a turn of main, whose limit is 20 ms. Most messages take some 20 microseconds; but anybody may send one
+ * of 64 KiB that takes a hundred times as much to be refused. */
+#define TURN  (2 * NS_PER_MS)
+#define PAUSE (1 * NS_PER_MS) /* then, so that a flood takes no more than its share of main and of its CPU \
+                               */
 
 struct inbox {
     struct queue *in; /* of pointers; as many as there may be fit */
     struct event *ready;
+    struct event *again; /* there was more than a turn takes */
     inbox_take_fn *take;
     void *arg;
     _Atomic unsigned count;
@@ -27,15 +33,17 @@ static void on_messages(evutil_socket_t fd, short what, void *arg)
 {
     struct inbox *inbox = arg;
     struct inbox_message *message;
-    int handled = 0;
+    nstime until = clock_boot() + TURN;
     (void)fd, (void)what;
     queue_hear(inbox->in);
-    while (handled < MESSAGES_A_TURN && queue_get(inbox->in, &message)) {
+    while (queue_get(inbox->in, &message)) {
         inbox->take(inbox->arg, message);
-        handled++;
+        if (clock_boot() < until)
+            continue;
+        /* After the others' turn: a timer, since what is made active now comes in this one. */
+        event_add(inbox->again, &(struct timeval){.tv_usec = PAUSE / NS_PER_US});
+        return;
     }
-    if (handled == MESSAGES_A_TURN) /* more may be there: after the others' turn */
-        event_active(inbox->ready, EV_READ, 0);
 }
 
 struct inbox *inbox_new(struct event_base *base, unsigned workers, inbox_take_fn *take, void *arg,
@@ -55,6 +63,7 @@ struct inbox *inbox_new(struct event_base *base, unsigned workers, inbox_take_fn
     }
     inbox->ready = event_new(base, queue_fd(inbox->in), EV_READ | EV_PERSIST, on_messages, inbox);
     event_add(inbox->ready, NULL);
+    inbox->again = evtimer_new(base, on_messages, inbox);
     return inbox;
 }
 
@@ -71,6 +80,8 @@ void inbox_free(struct inbox *inbox)
         return;
     if (inbox->ready)
         event_free(inbox->ready);
+    if (inbox->again)
+        event_free(inbox->again);
     drain(inbox->in);
     queue_free(inbox->in);
     for (unsigned i = 0; i < inbox->workers; i++) {

@@ -107,8 +107,11 @@ static size_t make_reply(const struct asker *asker, const struct verdict *verdic
     put16(out + 10, reply.additional);
     size_t len = reply.pos;
     int failed = 0;
+    /* Who has proved nothing may stand for somebody else, and gets no long answer. */
+    bool proved = asker->signature == TSIG_BADTIME || asker->signature == TSIG_BADTRUNC;
+    size_t most = asker->tcp || proved ? REPLY_MAX : DNS_UDP_MIN;
     if (asker->signature != TSIG_OK)
-        failed = tsig_refuse(out, &len, REPLY_MAX, asker->key, &asker->tsig, asker->signature, clock_real());
+        failed = tsig_refuse(out, &len, most, asker->key, &asker->tsig, asker->signature, clock_real());
     else if (asker->key)
         failed =
             tsig_sign(out, &len, REPLY_MAX, asker->key, &asker->tsig.mac, TSIG_WHOLE, clock_real(), NULL);
