@@ -4,6 +4,7 @@
 #pragma once
 
 #include "lictor/answer.h"
+#include "lictor/buf.h"
 #include "lictor/sockets.h"
 
 #include <stdbool.h>
@@ -52,8 +53,9 @@ void inbox_free(struct inbox *inbox);
 /* Back to the worker, with the reply that is filled in. Any thread; main, usually. */
 void inbox_reply(struct inbox_message *message);
 
-/* How many are with main now. Any thread. */
+/* How many are with main now; the same in the Prometheus text format. Any thread. */
 unsigned inbox_count(const struct inbox *inbox);
+void inbox_print(const struct inbox *inbox, struct buf *out);
 
 /* Is this a message for main? One comparison, on the way of every query. */
 static inline bool inbox_is_for(const uint8_t *msg, size_t len)

@@ -211,6 +211,7 @@ static void control_transfer_metrics(void *arg, struct buf *out)
     struct daemon *daemon = arg;
     transfers_print(daemon->transfers, out);
     updates_print(daemon->updates, out);
+    inbox_print(daemon->inbox, out);
     notify_print(daemon->notify, out);
     if (daemon->store)
         store_print(daemon->store, out);

@@ -103,6 +103,14 @@ unsigned inbox_count(const struct inbox *inbox)
     return atomic_load_explicit(&inbox->count, memory_order_relaxed);
 }
 
+void inbox_print(const struct inbox *inbox, struct buf *out)
+{
+    buf_printf(out,
+               "# HELP lictor_updates_waiting UPDATE messages that are being decided.\n"
+               "# TYPE lictor_updates_waiting gauge\nlictor_updates_waiting %u\n",
+               inbox_count(inbox));
+}
+
 /* --- workers ------------------------------------------------------------------------------------------ */
 
 struct inbox_message *inbox_message_new(struct inbox *inbox, const uint8_t *msg, size_t len)
