@@ -94,7 +94,8 @@ static struct config *make_config(void)
         &text,
         "zone \"t\" { file = \"%s\" update = {\"key:all\", \"key:ACME.\", \"key:host.t\", \"192.0.2.0/24\"}\n"
         "update-policy \"acme\" { names = {\"_acme-challenge\", \"_acme-challenge.*\"} types = TXT }\n"
-        "update-policy \"host.t.\" { names = {self} }\n}\n"
+        "update-policy \"host.t.\" { names = {self} }\n"
+        "record \"www\" { service = web }\n}\n"
         "zone \"f\" { file = \"%s\" store = file }\n"
         "zone \"closed\" { file = \"%s\" }\n",
         path, path, path);
@@ -129,6 +130,8 @@ static const struct {
     {"t.", "host.t.", "10.0.0.1:5", "add host.t. 1 A 192.0.2.1", DNS_NOERROR, ""},
     {"t.", "host.t.", "10.0.0.1:5", "add a.host.t. 1 A 192.0.2.1", DNS_REFUSED, "`names`"},
     {"t.", "all.", "10.0.0.1:5", "add t. 1 NSEC3PARAM 1 0 0 -", DNS_REFUSED, "signing"},
+    {"t.", "all.", "10.0.0.1:5", "add WWW.t. 1 A 192.0.2.1", DNS_REFUSED, "follows health"},
+    {"t.", "all.", "10.0.0.1:5", "del www.t.", DNS_REFUSED, "follows health"},
     {"f.", "all.", "192.0.2.7:5", "add x.f. 1 A 192.0.2.1", DNS_REFUSED, "`store`"},
     {"closed.", "all.", "192.0.2.7:5", "add x.closed. 1 A 192.0.2.1", DNS_REFUSED, "`update`"},
     {"c.", "all.", "192.0.2.7:5", "add x.c. 1 A 192.0.2.1", DNS_REFUSED, "from Consul"},
