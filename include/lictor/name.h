@@ -26,6 +26,10 @@ int name_from_text(const char *text, const uint8_t *origin, uint8_t out[NAME_MAX
 /* Writes the presentation form with a trailing dot, escaped. Returns out. */
 const char *name_to_text(const uint8_t *name, char out[NAME_MAX_TEXT]);
 
+/* A name as part of a key or of a file's name: in lower case, escaped, without the trailing dot (the root:
+ * "."), '/' and '%' as %2f and %25 (RFC 2317 names have slashes). Caller frees. */
+char *name_to_key(const uint8_t *name);
+
 /* Is this label of a name in lower case that text? */
 static inline bool label_is(const uint8_t *label, const char *text)
 {

@@ -1,6 +1,7 @@
 /* What a reload cannot change, because it was used when the processes, sockets and threads began. */
 #include "config/literal.h"
 #include "lictor/config.h"
+#include "lictor/strmap.h"
 
 #include <string.h>
 
@@ -100,6 +101,22 @@ static const char *election_needs_restart(const struct config *running, const st
                                                : NULL;
 }
 
+/* A zone whose mirror or file is in use stays where it is. */
+static const char *zones_need_restart(const struct config *a, const struct config *b)
+{
+    struct strmap *running = strmap_new();
+    const char *key = NULL;
+    for (size_t i = 0; i < a->zone_count; i++)
+        strmap_put(running, a->zones[i].apex, name_len(a->zones[i].apex), &a->zones[i]);
+    for (size_t i = 0; i < b->zone_count && !key; i++) {
+        const struct config_zone *zone = strmap_get(running, b->zones[i].apex, name_len(b->zones[i].apex));
+        if (zone && zone->store_kv != b->zones[i].store_kv)
+            key = "zone.store";
+    }
+    strmap_free(running, NULL);
+    return key;
+}
+
 const char *config_needs_restart(const struct config *running, const struct config *wanted)
 {
     const char *key = !same(running->node, wanted->node)                             ? "node"
@@ -115,5 +132,7 @@ const char *config_needs_restart(const struct config *running, const struct conf
         key = consul_needs_restart(&running->consul, &wanted->consul);
     if (!key)
         key = services_needs_restart(&running->services, &wanted->services);
-    return key ? key : election_needs_restart(running, wanted);
+    if (!key)
+        key = election_needs_restart(running, wanted);
+    return key ? key : zones_need_restart(running, wanted);
 }

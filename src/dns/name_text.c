@@ -1,6 +1,8 @@
 /* Names in presentation form (RFC 1035 section 5.1). */
 #include "lictor/name.h"
 
+#include "lictor/buf.h"
+
 #include <string.h>
 
 static bool is_digit(char c)
@@ -102,4 +104,22 @@ const char *name_to_text(const uint8_t *name, char out[NAME_MAX_TEXT])
     }
     *at = 0;
     return out;
+}
+
+char *name_to_key(const uint8_t *name)
+{
+    uint8_t lower[NAME_MAX_WIRE];
+    char text[NAME_MAX_TEXT];
+    struct buf out = {0};
+    name_lower(name, lower);
+    name_to_text(lower, text);
+    size_t len = strlen(text);
+    if (len > 1)
+        len--; /* the trailing dot */
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '/' || text[i] == '%')
+            buf_printf(&out, "%%%02x", (unsigned char)text[i]);
+        else
+            buf_append(&out, text + i, 1);
+    return buf_steal(&out);
 }

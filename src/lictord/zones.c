@@ -430,11 +430,16 @@ static const char *const source_text[] = {
     [SOURCE_SAVED] = "saved",
 };
 
-/* What the store says, and of a kv zone its serial and records instead of the file's. */
+/* What the store says, and of a kv zone its serial and records instead of the file's. What is wrong with the
+ * file stays said while something is wrong with the store. */
 static void add_stored(json_t *zone, json_t *stored, bool kv)
 {
-    if (!kv || json_is_null(json_object_get(stored, "error")))
+    const char *file_error = json_string_value(json_object_get(zone, "error"));
+    const char *error = json_string_value(json_object_get(stored, "error"));
+    if (!kv || !error)
         json_object_del(stored, "error");
+    else if (file_error)
+        json_object_set_new(stored, "error", json_sprintf("%s; %s", file_error, error));
     if (!kv) {
         json_object_del(stored, "serial");
         json_object_del(stored, "records");

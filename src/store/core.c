@@ -327,15 +327,31 @@ static void head_reply(struct core *core, const struct kv_reply *reply)
 
 /* --- what comes next -------------------------------------------------------------------------------- */
 
+/* Answers go on for the SOA's EXPIRE since the last sync. The primary's own commits prove it too. */
+static void set_expiry(struct core *core)
+{
+    uint32_t expire = core->zone ? zone_soa_expire(core->zone) : 0;
+    if (expire && core->kv)
+        atomic_store(&core->state->dead_from, core->synced + (nstime)expire * NS_PER_S);
+}
+
 static void mind_sync(struct core *core, enum core_state state)
 {
     if (state != CORE_CURRENT && state != CORE_REWOUND)
         return;
-    /* Answers go on for the SOA's EXPIRE since the last sync. The primary's own commits prove it
-     * too. */
-    uint32_t expire = core->zone ? zone_soa_expire(core->zone) : 0;
-    if (expire && core->kv)
-        atomic_store(&core->state->dead_from, core->head_at + (nstime)expire * NS_PER_S);
+    core->synced = core->head_at;
+    set_expiry(core);
+}
+
+void core_restore_sync(struct core *core, nstime synced)
+{
+    core->synced = synced;
+    set_expiry(core);
+}
+
+nstime core_synced(const struct core *core)
+{
+    return core->synced;
 }
 
 /* DESIGN 5: nobody can read it, for a while now, so the furthest good mirror will have to do. */
@@ -543,7 +559,7 @@ struct core *core_new(const struct core_config *config)
 {
     struct core *core = xcalloc(1, sizeof *core);
     core->hooks = *config->hooks;
-    core->name = store_zone_text(config->apex);
+    core->name = name_to_key(config->apex);
     name_lower(config->apex, core->apex);
     core->state = config->state;
     core->kv = config->kv;

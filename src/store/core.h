@@ -104,6 +104,10 @@ void core_abandon(struct core *core);
 bool core_restore(struct core *core, struct store_entry *base, struct store_entry **log, size_t count,
                   struct store_entry **aside, size_t aside_count);
 
+/* When the restored mirror was at head last, as far as is known; CLOCK_BOOTTIME. */
+void core_restore_sync(struct core *core, nstime synced);
+nstime core_synced(const struct core *core); /* likewise; 0: not known */
+
 /* Events. `now` never goes back. */
 void core_heads(struct core *core, const struct consul_kv *head, nstime started,
                 nstime now); /* a report of the heads: NULL: not among them */

@@ -85,6 +85,7 @@ struct core {
     uint64_t head_index;
     nstime head_at;      /* start of the last read that agreed with `head` */
     nstime head_after;   /* a report of a read that began before this may be older than `head` */
+    nstime synced;       /* start of the last consistent read that showed `head` at `at`; 0: none yet */
     nstime broken_since; /* 0: no */
     nstime behind_since; /* 0: not behind */
     bool others_broken;

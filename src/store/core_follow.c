@@ -297,6 +297,7 @@ static void reload_finish(struct core *core, const struct kv_reply *reply)
               zone_records(core->zone));
     core_save(core, NULL, NULL);
     core_publish(core);
+    core_step(core); /* it is current now */
 }
 
 /* --- steps ------------------------------------------------------------------------------------------ */

@@ -149,7 +149,7 @@ static void write_key(struct store *store, const uint8_t *apex, const char *verb
     store->freezing = freezing;
     uint8_t lower[NAME_MAX_WIRE];
     name_lower(apex, lower);
-    char *name = store_zone_text(lower), *key = xasprintf("%s" FOLDER "%s", store->prefix, name);
+    char *name = name_to_key(lower), *key = xasprintf("%s" FOLDER "%s", store->prefix, name);
     char *leader = xasprintf("%sleader", store->prefix);
     json_t *ops = json_array();
     json_array_append_new(ops, consul_txn_op("check-session", leader, NULL, 0, store->role_session, 0));

@@ -142,6 +142,8 @@ void store_zone(struct store *store, const uint8_t *apex, struct zone_state *sta
         entry = entry_new(store, apex, state, kv);
     entry->forgotten = false;
     bool content = !known && entry->mirror && mirror_load(entry->mirror, entry->core);
+    if (content)
+        store_sync_restore(entry);
     if (known && core_zone(entry->core)) {
         store->config.publish(store->config.publish_arg, zone_ref(core_zone(entry->core)));
         content = true;
@@ -234,6 +236,8 @@ static void on_tick(void *arg)
             store_show(entry);
         }
     }
+    if (retry)
+        store_sync_save(store);
 }
 
 /* --- watches: from main to the builder
@@ -489,6 +493,7 @@ struct store *store_new(const struct store_config *config)
     pthread_mutex_init(&store->lock, NULL);
     store->courier =
         courier_new(config->builder, config->client, config->gate, store->prefix, on_reply, store);
+    store_sync_load(store);
     builder_every(config->builder, TICK, on_tick, store);
     return store;
 }
@@ -508,6 +513,7 @@ void store_start(struct store *store)
 static void run_stop(void *arg)
 {
     struct store *store = arg;
+    store_sync_save(store);
     store->dead = true;
     for (struct zone_entry *entry = store->first; entry; entry = entry->next)
         core_abandon(entry->core);
@@ -540,6 +546,7 @@ void store_free(struct store *store)
     strmap_free(store->by_name, NULL);
     courier_free(store->courier);
     pthread_mutex_destroy(&store->lock);
+    store_sync_free(store);
     free(store->others_broken);
     free(store->instance);
     free(store->folder);

@@ -39,6 +39,7 @@ struct zone_entry {
     struct zone_state *state;
     uint8_t apex[NAME_MAX_WIRE];
     bool forgotten;
+    nstime sync_saved;    /* as the file says; 0: it does not */
     struct frozen frozen; /* builder's to change, under store->lock */
     struct shown shown;
 };
@@ -60,7 +61,10 @@ struct store {
     uint64_t epoch;
     char session[64];
     nstime retry_at;
-    bool dead; /* nothing is sent, nothing is told any more */
+    char *sync_path;
+    bool sync_failing;
+    struct strmap *synced; /* of the last life, by name: nstime */
+    bool dead;             /* nothing is sent, nothing is told any more */
 
     pthread_mutex_t lock;
     struct decision decisions[STORE_DECISIONS];
@@ -85,6 +89,12 @@ void store_submit(struct store *store, const uint8_t *apex, const char *author,
 /* freeze.c; main */
 void freeze_start(struct store *store);
 void freeze_stop(struct store *store);
+
+/* store_sync.c: when mirrors were at their heads, saved for the next life. Builder, but for the first. */
+void store_sync_load(struct store *store);
+void store_sync_restore(struct zone_entry *entry);
+void store_sync_save(struct store *store);
+void store_sync_free(struct store *store);
 
 /* What is shown of a zone, after each event. Builder. */
 void store_show(struct zone_entry *entry);

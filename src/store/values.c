@@ -210,26 +210,6 @@ struct store_entry *store_entry_parse(const void *data, size_t len, struct err *
     return NULL;
 }
 
-/* --- names ---------------------------------------------------------------------------------------- */
-
-char *store_zone_text(const uint8_t *apex)
-{
-    uint8_t lower[NAME_MAX_WIRE];
-    char text[NAME_MAX_TEXT];
-    struct buf out = {0};
-    name_lower(apex, lower);
-    name_to_text(lower, text);
-    size_t len = strlen(text);
-    if (len > 1)
-        len--; /* the trailing dot */
-    for (size_t i = 0; i < len; i++)
-        if (text[i] == '/' || text[i] == '%')
-            buf_printf(&out, "%%%02x", (unsigned char)text[i]);
-        else
-            buf_append(&out, text + i, 1);
-    return buf_steal(&out);
-}
-
 static int digits(const char *text, size_t len, int base, uint64_t *out)
 {
     char copy[17], *end;

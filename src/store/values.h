@@ -69,9 +69,8 @@ void store_entry_encode(const struct store_entry *entry, struct buf *out); /* ap
 /* NULL with err if it is damaged. */
 struct store_entry *store_entry_parse(const void *data, size_t len, struct err *err);
 
-/* A zone's name in keys: its apex in lower case without the trailing dot (the root: "."), '/' and '%' as %2f
- * and %25 (RFC 2317 names have slashes). Caller frees. */
-char *store_zone_text(const uint8_t *apex);
+/* A zone's name in keys is its name_to_key. */
+
 /* The seq and chunk at the end of a key (`.../<seq>` or `.../<seq>/<n>`; then *chunk is n, else 0). Returns
  * 0, or -1. */
 int store_key_numbers(const char *key, bool chunked, uint64_t *seq, unsigned *chunk);

@@ -849,6 +849,8 @@ static void what_needs_a_restart(void **state)
         {"services { domain = d reverse = \"10.0.0.0/8\" }", "services.reverse"},
         {"services { domain = d compat = consul }", "services.compat"},
         {"services { domain = d udp_answer_limit = 3 soa { retry = 1 } }", NULL},
+        {"zone \"r\" { file = \"example.com.zone\" store = file }", "zone.store"},
+        {"zone \"s\" { file = \"example.com.zone\" store = file }", NULL},
         {"election { cluster = c }", "election.cluster"},
         {"election { lease = 3s }", "election.lease"},
         {"election { standby = serve }", "election.standby"},
@@ -856,9 +858,13 @@ static void what_needs_a_restart(void **state)
     };
     static const struct {
         const char *name, *text;
-    } base[] = {
-        {"node", "node = n\n"},    {"listen", "listen = \"127.0.0.1:53\"\n"}, {"workers", "workers = 2\n"},
-        {"user", "user = \"\"\n"}, {"services", "services { domain = d }\n"}, {"election", "election { }\n"}};
+    } base[] = {{"node", "node = n\n"},
+                {"listen", "listen = \"127.0.0.1:53\"\n"},
+                {"workers", "workers = 2\n"},
+                {"user", "user = \"\"\n"},
+                {"services", "services { domain = d }\n"},
+                {"election", "election { }\n"},
+                {"zone", "zone \"r\" { file = \"example.com.zone\" }\n"}};
     struct config *running = NULL;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct buf text = {0};
