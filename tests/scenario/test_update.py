@@ -34,13 +34,23 @@ RIGHTS = """
 """
 
 
+SIGNED = """$TTL 300
+@ IN SOA ns1 h 1 3600 600 604800 60
+@ IN NS ns1.example.org.
+@ IN DNSKEY 257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ==
+"""
+
+
 def keys():
     return "\n".join(f'key "{name}" {{ algorithm = "hmac-sha256" secret = "{secret}" }}' for name, secret in SECRETS.items())
 
 
 def make(tmp_path, consul, zone_file, node, peer_key="peers.", rights=RIGHTS, **options):
     election = {"standby": "serve", "peer_key": peer_key, **options.pop("election", {})}
-    extra = f'{keys()}\nzone "{ZONE}" {{ file = "{zone_file}" {rights} }}\n{options.pop("extra", "")}'
+    signed = tmp_path / "signed.test.zone"
+    signed.write_text(SIGNED)
+    extra = (f'{keys()}\nzone "{ZONE}" {{ file = "{zone_file}" {rights} }}\nzone "signed.test" {{ file = "{signed}" update = {{"key:admin."}} }}\n'
+             f'query-log {{ sample = "100%" rate = 10000 file = "{tmp_path}/{node}.queries" }}\n')
     return Lictord(tmp_path, consul, node=node, election=election, services={}, extra=extra, wait=False, **options)
 
 
@@ -159,6 +169,7 @@ def test_rights(two):
     refused(signing, says="comes with signing")
     refused(adding("x", "192.0.2.1", zone=f"below.{ZONE}"), "NOTAUTH", EDE_NOT_AUTHORITATIVE)
     refused(adding("x", "192.0.2.1", zone="consul"), says="come from Consul")
+    refused(adding("x", "192.0.2.1", zone="signed.test"), says="is signed")
     refused(adding("x.example.com.", "192.0.2.1"), "NOTZONE", 0, "not in the zone")
     assert soa(primary) == serial
 
@@ -228,6 +239,14 @@ def test_many_at_once_share_commits(two):
         assert primary.addresses(f"m{number}.{ZONE}") == [f"10.0.{number // 250}.{number % 250}"]
     assert primary.metrics().total("lictor_updates_total", rcode="NOERROR") - before.total("lictor_updates_total", rcode="NOERROR") == 300
     assert soa(primary) < serial + 300, "commits were shared"
+
+
+def test_the_query_log(two):
+    for daemon in two:
+        send(daemon, adding("x.example.com.", "192.0.2.1"))
+        lines = daemon.dir.parent / f"{daemon.node}.queries"
+        until(lambda: re.search(r"transport=udp name=example\.org\. type=SOA rcode=NOTZONE .* reason=\"an UPDATE", lines.read_text()),
+              what=lambda: lines.read_text()[-2000:])
 
 
 def test_what_was_acknowledged_outlives_the_primary(two, tmp_path):
