@@ -48,6 +48,9 @@ void records_put(struct records *records, struct zone *zone);
 /* What a zone's own file has, of a zone that is not in the store: with the records that were committed, and
  * its serial. Takes over the reference, and returns one for records_put. */
 struct zone *records_dress(struct records *records, struct zone *file);
+/* The file of a zone of the store, before the store gets it: what it has is no leftover of a record that was
+ * configured before. */
+void records_see_file(struct records *records, const struct zone *file);
 void records_forget(struct records *records, const uint8_t *apex);
 
 /* The view changed: a service (lower case) of a datacenter (NULL: the local one). Then records_look. */

@@ -235,6 +235,8 @@ static void publish_entry(struct hosted_load *load, struct entry *entry)
 {
     struct store *store = load->zones->store;
     if (entry->kv) {
+        if (entry->loaded)
+            records_see_file(load->zones->records, entry->loaded);
         offer(store, entry);
         return;
     }

@@ -27,14 +27,23 @@ struct entry { /* one record */
     nstime since; /* CLOCK_REALTIME of the last flip */
 };
 
+/* One that is not configured any more: the store's zone has still what it answered last. */
+struct orphan {
+    struct config_record config;
+    struct record_set committed;
+};
+
 struct zone_entry {
     struct zone_entry *next;
     uint8_t apex[NAME_MAX_WIRE];
     char *text; /* without the dot at the end */
     bool configured;
-    bool stored; /* in the store */
+    bool stored;  /* in the store */
+    bool changed; /* a record went: what is published has it still */
     struct entry *records;
     size_t count;
+    struct orphan *orphans;
+    size_t orphan_count;
     struct zone *base; /* the committed version; NULL: none yet, or without content */
     /* Not in the store: */
     struct zone *file; /* what its file has */

@@ -29,6 +29,35 @@ static void free_record(struct entry *entry)
     config_record_free(&entry->config);
 }
 
+static void drop_orphan(struct zone_entry *zone, size_t i)
+{
+    config_record_free(&zone->orphans[i].config);
+    record_set_free(&zone->orphans[i].committed);
+    zone->orphans[i] = zone->orphans[--zone->orphan_count];
+}
+
+/* From now on it is to be removed from the store's zone, if it is still what the record put there. */
+static void make_orphan(struct zone_entry *zone, struct entry *entry)
+{
+    zone->orphans = xrealloc(zone->orphans, (zone->orphan_count + 1) * sizeof(*zone->orphans));
+    struct orphan *orphan = &zone->orphans[zone->orphan_count++];
+    *orphan = (struct orphan){entry->config, entry->committed};
+    entry->config = (struct config_record){0};
+    entry->committed = (struct record_set){0};
+}
+
+static bool is_left_over(const struct orphan *orphan, const struct zone *zone)
+{
+    return orphan->committed.count && render_is_in(&orphan->config, &orphan->committed, zone);
+}
+
+static void remove_orphans(const struct zone_entry *zone, const struct zone *from, struct zone_edit *edit)
+{
+    for (size_t i = 0; i < zone->orphan_count; i++)
+        if (is_left_over(&zone->orphans[i], from))
+            render_apply(&zone->orphans[i].config, &(struct record_set){0}, edit);
+}
+
 static void drop(struct zone **zone)
 {
     if (*zone)
@@ -41,6 +70,9 @@ static void free_zone(struct zone_entry *zone)
     for (size_t i = 0; i < zone->count; i++)
         free_record(&zone->records[i]);
     free(zone->records);
+    while (zone->orphan_count)
+        drop_orphan(zone, 0);
+    free(zone->orphans);
     drop(&zone->base);
     drop(&zone->file);
     free(zone->saved);
@@ -128,9 +160,26 @@ static void configure_zone(struct records *records, struct zone_entry *zone, con
         take_over(&zone->records[i], old, old_count);
         apply_forces(records, &zone->records[i]);
     }
-    for (size_t i = 0; i < old_count; i++)
+    for (size_t i = 0; i < old_count; i++) {
+        zone->changed = zone->changed || old[i].machine;
+        if (old[i].machine && config && zone->stored)
+            make_orphan(zone, &old[i]);
         free_record(&old[i]);
+    }
     free(old);
+    for (size_t i = 0; i < zone->count; i++) /* configured again */
+        for (size_t k = zone->orphan_count; k-- > 0;)
+            if (name_equal(zone->orphans[k].config.owner, zone->records[i].config.owner) &&
+                zone->orphans[k].config.srv == zone->records[i].config.srv)
+                drop_orphan(zone, k);
+}
+
+void records_see_file(struct records *records, const struct zone *file)
+{
+    struct zone_entry *zone = find(records, zone_apex(file));
+    for (size_t k = zone ? zone->orphan_count : 0; k-- > 0;)
+        if (render_has(&zone->orphans[k].config, file))
+            drop_orphan(zone, k);
 }
 
 void records_configure(struct records *records, const struct config *config)
@@ -169,13 +218,14 @@ void records_each_query(const struct records *records, void (*visit)(void *arg, 
 /* The committed version with what is seen now. */
 static struct zone *overlay(const struct zone_entry *zone)
 {
-    bool any = false;
+    bool any = zone->orphan_count > 0;
     for (size_t i = 0; i < zone->count; i++)
         any = any || zone->records[i].answering;
     if (!any || !zone_soa(zone->base))
         return zone_ref(zone->base);
     struct zone_edit *edit = zone_edit_begin(zone->base);
     zone_edit_set_origins(edit, record_origins());
+    remove_orphans(zone, zone->base, edit);
     for (size_t i = 0; i < zone->count; i++)
         if (zone->records[i].answering)
             render_apply(&zone->records[i].config, &zone->records[i].answers, edit);
@@ -206,7 +256,7 @@ static void answer_unknown(struct zone_entry *zone, struct entry *entry)
 void records_put(struct records *records, struct zone *committed)
 {
     struct zone_entry *zone = find(records, zone_apex(committed));
-    if (!zone || !zone->count) {
+    if (!zone || (!zone->count && !zone->orphan_count)) {
         if (zone) { /* its records are gone with the reload, or the zone is not ours to change */
             drop(&zone->base);
             zone->base = zone_ref(committed);
@@ -216,6 +266,9 @@ void records_put(struct records *records, struct zone *committed)
     }
     drop(&zone->base);
     zone->base = committed;
+    for (size_t k = zone->orphan_count; k-- > 0;)
+        if (zone_soa(committed) && !is_left_over(&zone->orphans[k], committed))
+            drop_orphan(zone, k);
     for (size_t i = 0; i < zone->count; i++)
         answer_unknown(zone, &zone->records[i]);
     publish(records, zone);
@@ -352,13 +405,17 @@ static bool is_behind(const struct zone_entry *zone)
         if (zone->records[i].committing &&
             !render_is_in(&zone->records[i].config, &zone->records[i].committed, zone->base))
             return true;
+    for (size_t i = 0; zone->base && i < zone->orphan_count; i++)
+        if (is_left_over(&zone->orphans[i], zone->base))
+            return true;
     return false;
 }
 
 static nstime look_at_zone(struct records *records, struct zone_entry *zone, nstime now)
 {
     nstime next = NS_NEVER;
-    bool changed = false, looked = false;
+    bool changed = zone->changed, looked = changed;
+    zone->changed = false;
     for (size_t i = 0; i < zone->count; i++) {
         struct entry *entry = &zone->records[i];
         if (entry->dirty || now >= entry->next) {
@@ -386,7 +443,7 @@ void records_look(struct records *records, nstime now)
 {
     nstime next = NS_NEVER;
     for (struct zone_entry *zone = records->first; zone; zone = zone->next) {
-        nstime at = zone->count ? look_at_zone(records, zone, now) : NS_NEVER;
+        nstime at = zone->configured ? look_at_zone(records, zone, now) : NS_NEVER;
         next = at < next ? at : next;
     }
     if (next == records->woken_for)
@@ -405,7 +462,9 @@ void records_want(struct records *records)
 bool records_edit(struct records *records, const uint8_t *apex, struct zone_edit *edit)
 {
     const struct zone_entry *zone = find(records, apex);
-    bool any = false;
+    bool any = zone && zone->orphan_count;
+    if (any && zone->base)
+        remove_orphans(zone, zone->base, edit);
     for (size_t i = 0; zone && i < zone->count; i++)
         if (zone->records[i].committing) {
             render_apply(&zone->records[i].config, &zone->records[i].committed, edit);

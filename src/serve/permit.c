@@ -85,7 +85,7 @@ bool permit_origin(struct permit *permit, const struct answer_env *env, struct z
         bool unknown = atomic_load_explicit(&state->held, memory_order_relaxed);
         refuse(permit, DNS_SERVFAIL, ANSWER_EXPIRED,
                unknown ? DNS_EDE_NOT_READY : DNS_EDE_NO_REACHABLE_AUTHORITY,
-               unknown ? "the health of what this name follows is not known yet"
+               unknown ? "nothing that this name follows has been seen healthy yet"
                        : "nothing that this name follows is healthy (when-all-down = servfail)");
     } else if (env->now >= dead) {
         refuse(permit, DNS_SERVFAIL, ANSWER_EXPIRED, DNS_EDE_NO_REACHABLE_AUTHORITY,

@@ -64,12 +64,21 @@ def file(tmp_path):
     return path
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    consul = Consul(tmp_path_factory.mktemp("shared"))
+    consul.request("POST", "/v1/query", {"Name": "near", "Service": {"Service": "web", "OnlyPassing": True}})
+    return consul
+
+
 @pytest.fixture
-def single(consul, tmp_path, file):
+def single(shared, tmp_path, file):
     """One server without an election, whose records follow `web` in each way that there is."""
+    consul = shared
     register(consul)
     consul.register("spare", address="10.0.9.1", port=99)
-    consul.request("POST", "/v1/query", {"Name": "near", "Service": {"Service": "web", "OnlyPassing": True}})
+    set_web(consul, 1, 2, 3)
+    consul.set_check("spare", "passing")
     text = zone(file, record("www", service="web"),
                 record("even", service="even.web", fallback=["spare", "198.51.100.7"]),
                 record("last", service="web", when_all_down="last"),
@@ -86,7 +95,48 @@ def single(consul, tmp_path, file):
     return daemon
 
 
-def test_answers_follow_health(single, consul, file):
+def test_force(single, shared):
+    consul = shared
+    single.command("record", "force", "down", f"even.{NAME}", check=True)
+    single.wait_addresses(f"even.{NAME}", ["10.0.0.2"])  # all that is registered
+    single.wait_logged(r"even\.example\.org\.: forced down by ns1 at 20")
+    said = health(single)["even"]
+    assert said["forced"] == "down" and said["state"] == "all-down"
+    assert single.metrics()[f'lictor_record_forced{{zone="{NAME}",record="even",type="A/AAAA"}}'] == 1
+    assert "forced down by ns1" in single.command("zones", check=True).stdout
+    single.stop()
+    single.start()
+    until(lambda: health(single)["even"]["forced"] == "down")
+    single.command("record", "force", "up", f"EVEN.{NAME}.", check=True)
+    set_web(consul)
+    single.wait_addresses(f"two.{NAME}", ["10.0.9.1"])
+    assert single.addresses(f"even.{NAME}") == ["10.0.0.2"] and health(single)["even"]["state"] == "healthy"
+    single.command("record", "force", "clear", f"even.{NAME}", check=True)
+    single.wait_addresses(f"even.{NAME}", ["10.0.9.1"])
+    for words, error in ((("up", f"static.{NAME}"), "there is no health-driven record static.example.org."),
+                         (("sideways", f"even.{NAME}"), "write up, down or clear"), (("up",), "write `record force up NAME`")):
+        done = single.command("record", "force", *words)
+        assert done.returncode == 1 and error in done.stderr, done
+
+
+def test_what_the_zone_file_may_not_have(single, file):
+    before = serial(single)
+    for line, error in (("even IN A 192.0.2.7", r"it has A for even\.example\.org\., which the record `even` \(line \d+\) is for"),
+                        ("www IN CNAME static", "it has CNAME for www"), ("sub IN NS ns1", None),
+                        ("wild IN NS ns1", r"\*\.wild\.example\.org\. lies at or below a delegation"),
+                        ("_tcp IN DNAME other", "lies below a DNAME"),
+                        ("@ IN DNSKEY 257 3 13 " + "A" * 86 + "==", "the zone is signed")):
+        file.write_text(CONTENT.replace("2026010101", "2026010102").replace("*.wild", ";") + line + "\n")
+        done = single.command("reload")
+        assert (done.returncode == 0) == (error is None), (line, done)
+        if error:
+            single.wait_logged(error)
+    # The one that was taken had a lower serial than what flips had made of it.
+    assert serial(single) > before
+
+
+def test_answers_follow_health(single, shared):
+    consul = shared
     ask = lambda name, type="A": single.ask(f"{name}.{NAME}", type)
     single.wait_addresses(f"query.{NAME}", ALL)
     assert ask("even").addresses() == ["10.0.0.2"] and ask("x.wild").addresses() == ALL
@@ -140,46 +190,6 @@ def test_answers_follow_health(single, consul, file):
     single.wait_addresses(f"even.{NAME}", ["198.51.100.7"])
     assert serial(single) == before and ask("last").addresses() == ["10.0.0.3"] and ask("fail").addresses() == ["10.0.0.3"]
     assert ask("none").rcode == "NOERROR" and health(single)["www"]["state"] == "unknown"
-    consul.start()
-
-
-def test_force(single, consul):
-    single.command("record", "force", "down", f"even.{NAME}", check=True)
-    single.wait_addresses(f"even.{NAME}", ["10.0.0.2"])  # all that is registered
-    single.wait_logged(r"even\.example\.org\.: forced down by ns1 at 20")
-    said = health(single)["even"]
-    assert said["forced"] == "down" and said["state"] == "all-down"
-    assert single.metrics()[f'lictor_record_forced{{zone="{NAME}",record="even",type="A/AAAA"}}'] == 1
-    assert "forced down by ns1" in single.command("zones", check=True).stdout
-    single.stop()
-    single.start()
-    until(lambda: health(single)["even"]["forced"] == "down")
-    single.command("record", "force", "up", f"EVEN.{NAME}.", check=True)
-    set_web(consul)
-    single.wait_addresses(f"two.{NAME}", ["10.0.9.1"])
-    assert single.addresses(f"even.{NAME}") == ["10.0.0.2"] and health(single)["even"]["state"] == "healthy"
-    single.command("record", "force", "clear", f"even.{NAME}", check=True)
-    single.wait_addresses(f"even.{NAME}", ["10.0.9.1"])
-    for words, error in ((("up", f"static.{NAME}"), "there is no health-driven record static.example.org."),
-                         (("sideways", f"even.{NAME}"), "write up, down or clear"), (("up",), "write `record force up NAME`")):
-        done = single.command("record", "force", *words)
-        assert done.returncode == 1 and error in done.stderr, done
-
-
-def test_what_the_zone_file_may_not_have(single, file):
-    before = serial(single)
-    for line, error in (("even IN A 192.0.2.7", r"it has A for even\.example\.org\., which the record `even` \(line \d+\) is for"),
-                        ("www IN CNAME static", "it has CNAME for www"), ("sub IN NS ns1", None),
-                        ("wild IN NS ns1", r"\*\.wild\.example\.org\. lies at or below a delegation"),
-                        ("_tcp IN DNAME other", "lies below a DNAME"),
-                        ("@ IN DNSKEY 257 3 13 " + "A" * 86 + "==", "the zone is signed")):
-        file.write_text(CONTENT.replace("2026010101", "2026010102").replace("*.wild", ";") + line + "\n")
-        done = single.command("reload")
-        assert (done.returncode == 0) == (error is None), (line, done)
-        if error:
-            single.wait_logged(error)
-    # The one that was taken had a lower serial than what flips had made of it.
-    assert serial(single) > before
 
 
 # --- a pair, a second datacenter, a secondary ---
@@ -228,13 +238,25 @@ def test_flips_on_all_instances_and_secondaries(pair, consul, tmp_path):
     assert sorted(took)[-2] < 0.2 and max(carried) < 5, (took, carried)
     nsd.wait_addresses(f"www.{NAME}", ALL)
 
+    # A record that is not configured any more goes from the zone; what the file has in its place stays.
+    for daemon in (primary, standby):
+        text = daemon.config.read_text()
+        daemon.write_config(text.replace('record "last"', 'record "later"'))
+        daemon.command("reload", check=True)
+    for daemon in (primary, standby):
+        until(lambda: daemon.ask(f"last.{NAME}").rcode == "NXDOMAIN")
+        until(lambda: transferred(daemon, "last") == [] and transferred(daemon, "later") == ALL)
+        daemon.write_config(daemon.config.read_text().replace('record "later"', 'record "last"'))
+        daemon.command("reload", check=True)
+    until(lambda: transferred(standby, "last") == ALL)
+
     set_web(consul)
     for daemon in (primary, standby):
         daemon.wait_addresses(f"www.{NAME}", ["10.2.0.7", "10.2.0.8"])
         assert health(daemon)["www"]["target"] == "web@dc2"
     nsd.wait_addresses(f"www.{NAME}", ["10.2.0.7", "10.2.0.8"])
-    last = sorted(standby.addresses(f"last.{NAME}"))
-    until(lambda: transferred(standby) == ["10.2.0.7", "10.2.0.8"] and transferred(standby, "last") == last)
+    # What was healthy last is what each instance saw last; the primary's is committed.
+    until(lambda: transferred(standby) == ["10.2.0.7", "10.2.0.8"] and transferred(standby, "last") == primary.addresses(f"last.{NAME}"))
 
     # The operator's word, given on the standby, counts on both and outlives the primary.
     standby.command("record", "force", "up", f"www.{NAME}", check=True)
@@ -253,7 +275,8 @@ def test_flips_on_all_instances_and_secondaries(pair, consul, tmp_path):
     primary.start(wait=False)
 
     # A restart while all of Consul is down: the mirror has the flips. Of what the view says nothing is committed then.
-    until(lambda: primary.ready() and transferred(primary) == ["10.2.0.7", "10.2.0.8"])
+    last = standby.addresses(f"last.{NAME}")
+    until(lambda: primary.ready() and transferred(primary) == ["10.2.0.7", "10.2.0.8"] and transferred(primary, "last") == last)
     primary.kill()
     consul.kill()
     there.kill()
