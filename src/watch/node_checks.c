@@ -20,6 +20,8 @@ struct node_read {
 static void enqueue(struct node_read *read)
 {
     struct watch *watch = read->watch;
+    if (read->timer) /* it would send a second request beside this one */
+        event_del(read->timer);
     if (!read->queued)
         TAILQ_INSERT_TAIL(&watch->node_queue, read, link);
     read->queued = true;
