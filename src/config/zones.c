@@ -35,18 +35,20 @@ static void check_apex(struct check *check, const struct config_zone *zone, cons
                       title);
 }
 
-/* A zone in Consul's KV that this instance has a mirror of goes on without its file. */
-static bool has_mirror(const struct config *config, const struct config_zone *zone)
+/* Did an earlier run leave its content in `state-dir`? Then a file that has gone must not keep the server,
+ * and all of its other zones, from starting: the zone goes on from what was kept. */
+static bool was_kept(const struct config *config, const struct config_zone *zone)
 {
-    if (!zone->store_kv || !config->state_dir)
+    if (!config->state_dir)
         return false;
-    char *folder = xasprintf("%s/mirror", config->state_dir), *name = name_to_key(zone->apex);
-    char *base = statefile_path(folder, name, ".base");
-    bool found = !access(base, R_OK);
+    char *folder = xasprintf("%s/%s", config->state_dir, zone->store_kv ? "mirror" : "zones");
+    char *name = name_to_key(zone->apex);
+    char *path = statefile_path(folder, name, zone->store_kv ? ".base" : ".zone");
+    bool kept = !access(path, R_OK);
     free(folder);
     free(name);
-    free(base);
-    return found;
+    free(path);
+    return kept;
 }
 
 /* The content is the zone loader's to judge; that there is a file is judged here. */
@@ -58,7 +60,7 @@ static void read_zone_file(struct check *check, cfg_t *section, struct config_zo
         fault_add(check->faults, read_line(section, "file"),
                   "the zone `%s` has no `file`; name its zone file", cfg_title(section));
     } else if (stat(zone->file, &info) || access(zone->file, R_OK)) {
-        if (has_mirror(check->config, zone))
+        if (was_kept(check->config, zone))
             return; /* said when it is loaded, in the log and in `lictor zones` */
         fault_add(check->faults, read_line(section, "file"),
                   "`file` names `%s`, which cannot be read: %s; name a readable zone file", zone->file,

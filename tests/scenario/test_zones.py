@@ -172,3 +172,24 @@ def test_what_did_not_change_is_not_saved_again(tmp_path):
     zones["z7.test"].write_text("broken (")
     daemon.start()
     assert daemon.ask("z7.test", "TXT").texts() == ["new"]
+
+
+def test_a_file_that_is_gone_is_no_reason_not_to_start(lictord, zone_file):
+    """What was kept is served, and the error says so; where nothing was kept, the configuration is at fault."""
+    saved = lictord.dir / "state/zones/example.org.zone"
+    until(saved.exists, what="the zone is saved")
+    lictord.stop()
+    text = zone_file.read_text()
+    zone_file.unlink()
+    lictord.start()
+    assert lictord.ask("www.example.org").addresses() == ["192.0.2.80"]
+    assert lictord.logged(r"zone example\.org: .*cannot be read") and lictord.logged("serving the content saved last")
+    assert "cannot be read" in lictord.command("zones", check=True).stdout
+    zone_file.write_text(text.replace("2026010101", "2026010102"))
+    lictord.command("reload", check=True)
+    assert " 2026010102 " in lictord.ask("example.org", "SOA").records("SOA")[0]
+    lictord.stop()
+    zone_file.unlink()
+    saved.unlink()
+    done = subprocess.run([BUILD / "lictord", "-t", "-c", lictord.config], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "cannot be read" in done.stdout + done.stderr
