@@ -93,9 +93,11 @@ def targets(case):
     return case.ours.aa and not case.theirs.additional - case.ours.additional
 
 
-@row("nsd", "additional", "of the signatures of glue those that fit; NSD takes others")
+@row("nsd", "additional", "both addresses of a target first, then of their signatures those that fit; NSD sends signatures and leaves out addresses")
 def signatures_that_fit(case):
-    return unsigned(case.ours.additional) == unsigned(case.theirs.additional) and case.ours.size > 0.6 * (WAYS[case.way][0] or 512)
+    more = case.ours.additional - case.theirs.additional
+    return not unsigned(case.theirs.additional - case.ours.additional) and types(more) <= {"A", "AAAA", "RRSIG"} and \
+        case.ours.size > 0.6 * (WAYS[case.way][0] or 512)
 
 
 @row("knot", "additional", "addresses below a cut are glue, which no answer but a referral has; they are not ours to vouch for")

@@ -46,7 +46,7 @@ def can_be_validated(question, reply):
     """Whether all that an answer rests on is in the signed zone itself: no delegation, nothing elsewhere, no question that resolvers
     treat in their own way."""
     return reply.aa and not reply.tc and question.type not in ("ANY", "RRSIG", "NSEC", "NSEC3", "DS") and reply.rcode != "YXDOMAIN" and \
-        not (question.type == "CNAME" and "DNAME" in authorities.types(reply.answer)) and \
+        not (question.type in ("CNAME", "DNAME") and "DNAME" in authorities.types(reply.answer)) and \
         not any(record.type == "NS" for record in reply.authority) and \
         not any(record.type in ("CNAME", "DNAME") and ("elsewhere" in record.data or "loop" in record.owner or "self" in record.owner)
                 for record in reply.answer)
