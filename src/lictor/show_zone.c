@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define COLUMNS(names) (sizeof(names) / sizeof(names[0]))
-
 /* --- records that went and came ---------------------------------------------------------------------------
  */
 
@@ -123,6 +121,9 @@ void show_zone_about(const json_t *result, bool colour, struct buf *out)
                      field_number(answers, "added"), field_number(answers, "removed"));
     table_end(&table, 0, out);
     put_difference(answers, colour, out);
+    json_t *one = json_pack("[O]", result);
+    show_records(one, colour, out);
+    json_decref(one);
 }
 
 /* --- export, history, diff ---------------------------------------------------------------------------------
@@ -135,30 +136,45 @@ void show_zone_export(const json_t *result, bool colour, struct buf *out)
     buf_append(out, json_string_value(text), json_string_length(text));
 }
 
+static void show_commit(const json_t *commit, bool colour, struct buf *out)
+{
+    buf_printf(out, "seq %lld, serial %lld to %lld, %s, by %s: %lld records removed, %lld added\n",
+               field_number(commit, "seq"), field_number(commit, "serial_from"),
+               field_number(commit, "serial"), field_text(commit, "time"), field_text(commit, "author"),
+               field_number(commit, "removed"), field_number(commit, "added"));
+    put_difference(commit, colour, out);
+}
+
+static void put_commit(struct table *table, const json_t *commit)
+{
+    table_printf(table, PLAIN, "%lld", field_number(commit, "seq"));
+    table_printf(table, PLAIN, "%lld", field_number(commit, "serial"));
+    table_put(table, PLAIN, field_text(commit, "time"));
+    table_printf(table, PLAIN, "%lld", field_number(commit, "removed"));
+    table_printf(table, PLAIN, "%lld", field_number(commit, "added"));
+    table_put(table, PLAIN, field_text(commit, "author"));
+}
+
 void show_zone_history(const json_t *result, bool colour, struct buf *out)
 {
     static const char *const names[] = {"seq", "serial", "time", "removed", "added", "by"};
     const json_t *list = json_object_get(result, "commits"), *commit;
+    bool records = json_object_get(json_array_get(list, 0), "records");
     struct table table;
     size_t i;
-    table_begin(&table, names, COLUMNS(names), colour);
+    if (json_array_size(list) == 0) {
+        buf_puts(out, "no commits are known since the zone was first imported or read anew\n");
+        return;
+    }
+    table_begin(&table, records ? NULL : names, COLUMNS(names), colour);
     json_array_foreach(list, i, commit)
     {
-        table_printf(&table, PLAIN, "%lld", field_number(commit, "seq"));
-        table_printf(&table, PLAIN, "%lld", field_number(commit, "serial"));
-        table_put(&table, PLAIN, field_text(commit, "time"));
-        table_printf(&table, PLAIN, "%lld", field_number(commit, "removed"));
-        table_printf(&table, PLAIN, "%lld", field_number(commit, "added"));
-        table_put(&table, PLAIN, field_text(commit, "author"));
-        if (json_is_object(json_object_get(commit, "records"))) {
-            table_end(&table, 0, out);
-            put_difference(commit, colour, out);
-            table_begin(&table, NULL, COLUMNS(names), colour);
-        }
+        if (records)
+            show_commit(commit, colour, out);
+        else
+            put_commit(&table, commit);
     }
     table_end(&table, 0, out);
-    if (json_array_size(list) == 0)
-        buf_puts(out, "no commits are known since the zone was first imported or read anew\n");
 }
 
 /* What only `--replace` would drop: the records that came by UPDATE. */

@@ -8,7 +8,8 @@
 
 enum tone { PLAIN, BOLD, DIM, GOOD, WARN, BAD };
 
-#define TABLE_COLUMNS 8
+#define TABLE_COLUMNS  8
+#define COLUMNS(heads) (sizeof(heads) / sizeof(heads[0]))
 struct table {
     struct table_cell *cells;
     size_t count, columns;
