@@ -39,6 +39,10 @@ struct store_config {
     const char *cluster, *instance, *state_dir; /* copied */
     store_publish_fn *publish;
     void *publish_arg;
+    /* Puts what follows health into a zone file that is to be imported: it stands in no file, and must not
+     * vanish until the next flip. May be NULL. Builder. */
+    void (*health)(void *arg, const uint8_t *apex, struct zone_edit *edit);
+    void *health_arg;
 };
 
 struct store *store_new(const struct store_config *config);

@@ -228,6 +228,11 @@ static void publish_stored(void *arg, struct zone *zone)
     records_put(arg, zone);
 }
 
+static void follow_health(void *arg, const uint8_t *apex, struct zone_edit *edit)
+{
+    records_edit(arg, apex, edit);
+}
+
 static int start_store(struct daemon *daemon)
 {
     if (!daemon->config->election.enabled)
@@ -240,7 +245,9 @@ static int start_store(struct daemon *daemon)
                                                      .instance = daemon->instance.id,
                                                      .state_dir = daemon->config->state_dir,
                                                      .publish = publish_stored,
-                                                     .publish_arg = daemon->records});
+                                                     .publish_arg = daemon->records,
+                                                     .health = follow_health,
+                                                     .health_arg = daemon->records});
     hosted_zones_use_store(daemon->zones, daemon->store);
     return 0;
 }

@@ -78,6 +78,8 @@ struct core_hooks {
     /* Something worth telling: level is one of enum log_level. */
     void (*note)(void *arg, struct core *core, int level, const char *text);
     void *arg;
+    /* What follows health, into an import; may be NULL. */
+    void (*health)(void *arg, struct core *core, struct zone_edit *edit);
 };
 
 struct core_config {

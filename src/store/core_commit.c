@@ -568,10 +568,8 @@ static void judge_file(struct core *core)
 }
 
 /* The new content of the zone with this file; NULL with err. */
-static struct zone *import(struct core *core, const struct submission *submission, struct err *err)
+static struct zone *import(struct core *core, struct zone *file, enum store_import_mode mode, struct err *err)
 {
-    struct zone *file = submission->file;
-    enum store_import_mode mode = submission->mode;
     if (core->head.file && mode != STORE_IMPORT_REPLACE) {
         uint32_t last = core->head.file_serial, serial = zone_serial(file);
         if (!serial_is_later(serial, last)) {
@@ -595,6 +593,8 @@ static struct zone *import(struct core *core, const struct submission *submissio
         zone_edit_abort(edit);
         return NULL;
     }
+    if (core->hooks.health)
+        core->hooks.health(core->hooks.arg, core, edit);
     merge_set_serial(edit, core->apex, store_serial_next(core->at.serial, zone_serial(file), floor_of(core)));
     struct zone *zone = zone_edit_commit(edit);
     if (!zone_check(zone, err))
@@ -614,15 +614,20 @@ static void forget_last_file(struct core *core)
 /* What it would do, and what it would if it replaced the zone. */
 static void preview_import(struct core *core, struct submission *submission)
 {
-    struct zone *merged = import(core, submission, &submission->error);
+    struct err err;
+    struct zone *merged = import(core, submission->file, STORE_IMPORT_MERGE, &submission->error);
+    struct zone *replaced = import(core, submission->file, STORE_IMPORT_REPLACE, &err);
     if (merged)
         submission->merge = difference_between(core->zone, merged);
-    if (merged)
-        zone_unref(merged);
-    submission->replace = difference_between(core->zone, submission->file);
+    if (replaced)
+        submission->replace = difference_between(core->zone, replaced);
     forget_last_file(core);
     decide(core, submission, merged ? STORE_UNCHANGED : STORE_REFUSED,
            merged ? NULL : submission->error.text);
+    if (merged)
+        zone_unref(merged);
+    if (replaced)
+        zone_unref(replaced);
 }
 
 static void commit_import(struct core *core)
@@ -645,7 +650,8 @@ static void commit_import(struct core *core)
     }
     bool fresh = !core->zone;
     uint32_t serial = zone_serial(submission->file);
-    struct zone *file = zone_ref(submission->file), *zone = import(core, submission, &submission->error);
+    struct zone *file = zone_ref(submission->file),
+                *zone = import(core, file, submission->mode, &submission->error);
     forget_last_file(core);
     int result = -1;
     if (zone) {

@@ -90,6 +90,15 @@ static void on_note(void *arg, struct core *core, int level, const char *text)
         store_note(entry->store, level, core_name(core), text);
 }
 
+static void on_health(void *arg, struct core *core, struct zone_edit *edit)
+{
+    struct zone_entry *entry = arg;
+    const struct store_config *config = &entry->store->config;
+    (void)core;
+    if (config->health)
+        config->health(config->health_arg, entry->apex, edit);
+}
+
 /* --- zones (builder) ---------------------------------------------------------------------------------------
  */
 
@@ -112,7 +121,8 @@ static struct zone_entry *entry_new(struct store *store, const uint8_t *apex, st
                                     bool kv)
 {
     struct zone_entry *entry = xcalloc(1, sizeof *entry);
-    struct core_hooks hooks = {on_send, on_publish, on_mirror_add, on_mirror_all, on_done, on_note, entry};
+    struct core_hooks hooks = {on_send, on_publish, on_mirror_add, on_mirror_all,
+                               on_done, on_note,    entry,         on_health};
     entry->store = store;
     entry->state = state;
     size_t len = (size_t)name_lower(apex, entry->apex);

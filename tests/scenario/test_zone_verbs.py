@@ -38,6 +38,10 @@ def serial(daemon):
     return zone(daemon, "show")["serial"]
 
 
+def committed(daemon, name):
+    return daemon.command("zone", "export", ZONE, "--committed", check=True).stdout.count(f"\n{name}.{ZONE}. ")
+
+
 def texts(daemon, name):
     return daemon.ask(f"{name}.{ZONE}", "TXT").texts()
 
@@ -52,20 +56,20 @@ def tasks_left(consul):
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """Two instances that serve example.org from KV, and a copy of its file for the operator."""
-    from conftest import ZONE as TEXT
+    from conftest import ZONE as TEXT, register_web
     from lib.consul import Consul
     base = tmp_path_factory.mktemp("zones")
-    consul = Consul(base)
+    consul = register_web(Consul(base))
     daemons = []
     for node in ("ns1", "ns2"):
         (base / node).mkdir()
         (base / node / "zone").write_text(TEXT)
-        daemons.append(Lictord(base, consul, node=node, election={"standby": "serve"}, wait=False,
-                               zones={ZONE: {"file": str(base / node / "zone"), "transfer": ["127.0.0.0/8"]}}))
+        daemons.append(Lictord(base, consul, node=node, election={"standby": "serve"}, wait=False, services={},
+                               extra=f'zone "{ZONE}" {{ file = "{base / node / "zone"}" transfer = {{"127.0.0.0/8"}} record "svc" {{ service = "web" }} }}\n'))
     for daemon in daemons:
         daemon.wait_ready()
     primary, (standby,) = primary_of(daemons)
-    until(lambda: serial(standby) == 2026010101)
+    until(lambda: serial(standby) == serial(primary) and committed(standby, "svc") == 3)
     return primary, standby, consul
 
 
@@ -194,6 +198,28 @@ def test_a_frozen_zone_takes_nothing(pair, asked, file):
         until(lambda: zone(daemon, "show")["frozen"] is None)
     zone(asked, "import", file)
     assert texts(primary, f"cold-{asked.node}") == ["cold"]
+
+
+def test_what_follows_health_goes_its_own_way(pair, asked, file):
+    """A freeze does not hold it back, a rollback does not undo it, and no import takes it away."""
+    primary, standby, consul = pair
+    path = file.read_text()
+    file.write_text("".join(line for line in path.splitlines(True) if not line.startswith("svc.")))  # the operator's file never had it
+    raised(file, f"own-{asked.node}.{ZONE}. 60 IN TXT own\n")
+    assert not any("svc" in line for line in zone(asked, "diff", file)["replace"]["records"]["removed"])
+    zone(asked, "import", file, "--replace")
+    assert zone(primary, "history", "-v")["commits"][-1]["author"].startswith("zone import") and committed(primary, "svc") == 3
+    zone(asked, "freeze")
+    consul.set_check("web-3", "critical")
+    try:
+        until(lambda: committed(primary, "svc") == 2)
+        zone(asked, "thaw")
+        assert zone(primary, "history")["commits"][-1]["author"] == "health"
+        zone(asked, "rollback", "--steps", 1)
+        assert texts(primary, f"own-{asked.node}") == [] and committed(primary, "svc") == 2
+    finally:
+        consul.set_check("web-3", "passing")
+    until(lambda: committed(primary, "svc") == 3 and zone(standby, "show")["serial"] == serial(primary))
 
 
 def test_wrong_words_are_told(pair, asked, file):
