@@ -40,7 +40,7 @@ struct known {
 
 struct desk {
     struct queue *posted;
-    struct event *ready;
+    struct event *ready, *again;
     struct {
         ask_handler_fn *handler;
         void *arg;
@@ -189,8 +189,9 @@ static void on_posted(evutil_socket_t fd, short what, void *arg)
         decide(desk, &posted);
         handled++;
     }
-    if (handled == QUESTIONS_A_TURN) /* more may be there: after the others' turn */
-        event_active(desk->ready, EV_READ, 0);
+    /* More may be there. A timer, since what is made active now comes in this very turn. */
+    if (handled == QUESTIONS_A_TURN)
+        event_add(desk->again, &(struct timeval){0});
 }
 
 /* --- workers ---------------------------------------------------------------------------------------- */
@@ -238,6 +239,7 @@ struct desk *desk_new(struct event_base *base, unsigned workers, struct err *err
     }
     desk->ready = event_new(base, queue_fd(desk->posted), EV_READ | EV_PERSIST, on_posted, desk);
     event_add(desk->ready, NULL);
+    desk->again = evtimer_new(base, on_posted, desk);
     return desk;
 }
 
@@ -247,6 +249,8 @@ void desk_free(struct desk *desk)
         return;
     if (desk->ready)
         event_free(desk->ready);
+    if (desk->again)
+        event_free(desk->again);
     desk_forget(desk);
     for (struct asking *ask; (ask = TAILQ_FIRST(&desk->asks));) {
         TAILQ_REMOVE(&desk->asks, ask, link);

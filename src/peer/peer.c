@@ -42,7 +42,7 @@ struct peer {
     struct tsig_key key;
     char cluster[64], node[64];
     struct queue *mailbox;
-    struct event *letters, *answers[2];
+    struct event *letters, *again, *answers[2];
     int sockets[2]; /* IPv4, IPv6; -1: this host has none of that family */
     struct outstanding asked[FAILSAFE_MEMBERS];
     nstime complained;
@@ -133,8 +133,10 @@ static void on_letters(evutil_socket_t fd, short what, void *arg)
         answer_letter(peer, &letter);
         handled++;
     }
-    if (handled == LETTERS_A_TURN) /* more may be there: after the others' turn */
-        event_active(peer->letters, EV_READ, 0);
+    /* More may be there, in a flood always. A timer, since what is made active now comes in this very turn.
+     */
+    if (handled == LETTERS_A_TURN)
+        event_add(peer->again, &(struct timeval){0});
 }
 
 bool peer_take(struct peer *peer, int fd, const struct msghdr *header, const uint8_t *msg, size_t len)
@@ -268,6 +270,7 @@ struct peer *peer_new(struct event_base *base, const struct config *config, cons
     open_sockets(peer, base);
     peer->letters = event_new(base, queue_fd(peer->mailbox), EV_READ | EV_PERSIST, on_letters, peer);
     event_add(peer->letters, NULL);
+    peer->again = evtimer_new(base, on_letters, peer);
     return peer;
 }
 
@@ -283,6 +286,8 @@ void peer_free(struct peer *peer)
     }
     if (peer->letters != NULL)
         event_free(peer->letters);
+    if (peer->again != NULL)
+        event_free(peer->again);
     queue_free(peer->mailbox);
     explicit_bzero(&peer->key, sizeof peer->key);
     free(peer);

@@ -367,6 +367,28 @@ static void expect_tcp(int fd, uint16_t id, unsigned rcode)
     assert_int_equal(in[5] & 15, rcode);
 }
 
+/* Main has other things to do while more of them come than it can refuse. */
+static void flood_comes_in_turns(void **state)
+{
+    (void)state;
+    open_desk(1);
+    unsigned heard = 0, turns = 0;
+    struct ask_answer answer;
+    for (unsigned name = 0; name < 200; name++)
+        post(0, name);
+    for (; heard + in_hand_count < 200 && turns < 100; turns++) {
+        event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* one turn */
+        while (desk_take(desk, 0, &answer))
+            heard++;
+        usleep(1000);
+    }
+    assert_int_equal(heard + in_hand_count, 200);
+    assert_in_range(turns, 3, 99);
+    while (in_hand_count > 0)
+        done(ASK_ABSENT, 0);
+    close_desk();
+}
+
 static void waits_and_is_answered(void **state)
 {
     (void)state;
@@ -560,6 +582,7 @@ int main(void)
         cmocka_unit_test(addresses_distinguish),
         cmocka_unit_test(outcomes_are_remembered),
         cmocka_unit_test(flood),
+        cmocka_unit_test(flood_comes_in_turns),
         cmocka_unit_test(waits_and_is_answered),
         cmocka_unit_test(waits_half_a_second),
         cmocka_unit_test(alias_leads_to_another),
