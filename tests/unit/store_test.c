@@ -609,7 +609,8 @@ static void start_instance(struct instance *instance)
 {
     uint8_t apex[NAME_MAX_WIRE];
     name_of("example.com.", apex);
-    struct core_hooks hooks = {on_send, on_publish, on_mirror_add, on_mirror_all, on_done, on_note, instance, NULL};
+    struct core_hooks hooks = {on_send, on_publish, on_mirror_add, on_mirror_all,
+                               on_done, on_note,    instance,      NULL};
     instance->core = core_new(&(struct core_config){apex, &instance->state, true, instance->name, &hooks});
     instance->life++;
     snprintf(instance->session, sizeof instance->session, "%s-%u", instance->name, instance->life);
