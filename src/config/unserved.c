@@ -16,7 +16,10 @@ static const struct {
 static const struct {
     const char *section, *subsection;
 } unserved_sections[] = {
-    {"action", "vip"}, {"action", "http"}, {"action", "mail"}, {"action", "template"},
+    {"action", "vip"},
+    {"action", "http"},
+    {"action", "mail"},
+    {"action", "template"},
 };
 
 static void check_value(struct check *check, cfg_t *section, size_t i)

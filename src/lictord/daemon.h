@@ -69,10 +69,10 @@ struct daemon {
     struct hosted_zones *zones;
     struct records *records;     /* builder */
     struct followers *followers; /* what records need of main */
-    struct store *store; /* NULL: no election */
-    struct tasks *tasks; /* likewise */
-    bool zones_loaded;   /* the first load has ended */
-    bool view_restored;  /* a view from disk is being served */
+    struct store *store;         /* NULL: no election */
+    struct tasks *tasks;         /* likewise */
+    bool zones_loaded;           /* the first load has ended */
+    bool view_restored;          /* a view from disk is being served */
     bool triggers_armed;
 
     struct acl *inspect_from;

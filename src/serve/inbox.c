@@ -13,9 +13,10 @@
 
 /* Of a turn of main, whose limit is 20 ms. Most messages take some 20 microseconds; but anybody may send one
  * of 64 KiB that takes a hundred times as much to be refused. */
-#define TURN  (2 * NS_PER_MS)
-#define PAUSE (1 * NS_PER_MS) /* then, so that a flood takes no more than its share of main and of its CPU \
-                               */
+#define TURN (2 * NS_PER_MS)
+#define PAUSE \
+    (1 * NS_PER_MS) /* then, so that a flood takes no more than its share of main and of its CPU \
+                     */
 
 struct inbox {
     struct queue *in; /* of pointers; as many as there may be fit */

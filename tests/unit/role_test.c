@@ -153,7 +153,9 @@ static void members_and_requests_survive_the_way_there_and_back(void **state)
                               .priority = -5,
                               .epoch = 3,
                               .primary = true,
-                              .mirror = {.epoch = 2, .sequence = INT64_MAX - 1, .broken = "a.example b\\.c "}},
+                              .mirror = {.epoch = 2,
+                                         .sequence = INT64_MAX - 1,
+                                         .broken = "a.example b\\.c "}},
                         out;
     struct request_value asked = {.of = ID2, .to = "ns1", .from = "ns2", .at = 1700000000}, read;
     struct buf text = {0};
