@@ -102,29 +102,27 @@ static void make_overlay(void)
 
 /* Signed, by nobody: `n.` with NSEC, `h.` with NSEC3 and gaps in its chain. */
 #define SIGNATURE(type) " RRSIG " type " 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
-static const char
-    with_nsec
-        [] = "n. SOA ns.n. admin.n. 7 3600 600 86400 60\nn. NS ns.n.\nn. NSEC *.n. NS "
-             "SOA\nn." SIGNATURE("SOA") "n." SIGNATURE(
-                 "NSEC") "*.n. CNAME x.c.n.\n*.n. "
-                         "NSEC c.n. "
-                         "CNAME\n*.n." SIGNATURE(
-                             "CN"
-                             "AM"
-                             "E") "*.n." SIGNATURE("NSEC") "c.n. NS g.c.n.\nc.n. NSEC d.n. "
-                                                           "NS\nc.n." SIGNATURE("NSEC") "g.c.n. A "
-                                                                                        "192.0.2.1\n"
-                                                                                        "d.n. DNAME "
-                                                                                        "n.\nd.n. NSEC "
-                                                                                        "n. "
-                                                                                        "DNAME\nd."
-                                                                                        "n." SIGNATURE(
-                                                                                            "DNAME") "d"
-                                                                                                     "."
-                                                                                                     "n"
-                                                                                                     "." SIGNATURE(
-                                                                                                         "NSE"
-                                                                                                         "C");
+static const char with_nsec[] =
+    "n. SOA ns.n. admin.n. 7 3600 600 86400 60\nn. NS ns.n.\nn. NSEC *.n. NS "
+    "SOA\nn." SIGNATURE("SOA") "n." SIGNATURE(
+        "NSEC") "*.n. CNAME x.c.n.\n*.n. "
+                "NSEC c.n. "
+                "CNAME\n*.n." SIGNATURE(
+                    "CN"
+                    "AM"
+                    "E") "*.n." SIGNATURE("NSEC") "c.n. NS g.c.n.\nc.n. NSEC d.n. "
+                                                  "NS\nc.n." SIGNATURE(
+                                                      "NSEC") "g.c.n. A "
+                                                              "192.0.2.1\n"
+                                                              "d.n. DNAME "
+                                                              "n.\nd.n. NSEC "
+                                                              "n. "
+                                                              "DNAME\nd."
+                                                              "n." SIGNATURE("DNAME") "d"
+                                                                                      "."
+                                                                                      "n"
+                                                                                      "." SIGNATURE("NSE"
+                                                                                                    "C");
 static const char with_nsec3[] =
     "h. SOA ns.h. admin.h. 7 3600 600 86400 60\nh. NS ns.h.\nh. NSEC3PARAM 1 0 3 "
     "ab\nh." SIGNATURE("SOA") "*.w.h. TXT \"x\"\n*.w.h." SIGNATURE(
