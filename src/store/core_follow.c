@@ -10,6 +10,10 @@
 /* Entries asked for at once: each has up to 256 KiB, a third more as base64. */
 #define AT_ONCE 16
 
+/* A mirror that is behind by no more goes on entry by entry. To begin anew at 17 would never end under steady
+ * changes: while the base and its log are read, more than that are committed. */
+#define FOLLOW_MAX 4096
+
 static void get_entry(struct core *core, struct kv_request *request, uint64_t seq)
 {
     core_op(request, KV_GET, core_seq_key(core, "log", seq));
@@ -305,10 +309,11 @@ static void reload_finish(struct core *core, const struct kv_reply *reply)
 void follow_step(struct core *core)
 {
     struct reload *reload = &core->reload;
-    uint64_t gap = core->head.at.seq - core->at.seq;
-    if (!reload->active && core->at.seq && gap && gap <= AT_ONCE) {
+    uint64_t gap = core->head.at.seq - core->at.seq; /* huge for a head that fell */
+    if (!reload->active && core->at.seq && gap && gap <= FOLLOW_MAX) {
         struct kv_request *request = core_request(KV_TXN, NULL);
-        for (uint64_t seq = core->at.seq + 1; seq <= core->head.at.seq; seq++)
+        uint64_t last = core->at.seq + (gap < AT_ONCE ? gap : AT_ONCE);
+        for (uint64_t seq = core->at.seq + 1; seq <= last; seq++)
             get_entry(core, request, seq);
         core_send(core, FOLLOWING, request);
         return;

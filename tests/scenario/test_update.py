@@ -241,6 +241,20 @@ def test_many_at_once_share_commits(two):
     assert soa(primary) < serial + 300, "commits were shared"
 
 
+def test_a_mirror_that_is_behind_goes_on_entry_by_entry(two):
+    """Were it to read the zone anew, it would never catch up while changes go on."""
+    primary, standby = two
+    before = standby.metrics().total("lictor_store_bases_read_total")
+    standby.pause()
+    try:
+        for number in range(60):
+            assert send(primary, adding(f"behind{number}", "192.0.2.1")).rcode == "NOERROR"
+    finally:
+        standby.resume()
+    until(lambda: standby.addresses(f"behind59.{ZONE}") == ["192.0.2.1"])
+    assert standby.metrics().total("lictor_store_bases_read_total") == before
+
+
 def test_the_query_log(two):
     for daemon in two:
         send(daemon, adding("x.example.com.", "192.0.2.1"))
