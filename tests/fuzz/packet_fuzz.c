@@ -101,38 +101,37 @@ static void make_overlay(void)
 }
 
 /* Signed, by nobody: `n.` with NSEC, `h.` with NSEC3 and gaps in its chain. */
-#define SIGNATURE(type) " RRSIG " type " 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
-static const char with_nsec[] =
-    "n. SOA ns.n. admin.n. 7 3600 600 86400 60\nn. NS ns.n.\nn. NSEC *.n. NS "
-    "SOA\nn." SIGNATURE("SOA") "n." SIGNATURE(
-        "NSEC") "*.n. CNAME x.c.n.\n*.n. "
-                "NSEC c.n. "
-                "CNAME\n*.n." SIGNATURE(
-                    "CN"
-                    "AM"
-                    "E") "*.n." SIGNATURE("NSEC") "c.n. NS g.c.n.\nc.n. NSEC d.n. "
-                                                  "NS\nc.n." SIGNATURE(
-                                                      "NSEC") "g.c.n. A "
-                                                              "192.0.2.1\n"
-                                                              "d.n. DNAME "
-                                                              "n.\nd.n. NSEC "
-                                                              "n. "
-                                                              "DNAME\nd."
-                                                              "n." SIGNATURE("DNAME") "d"
-                                                                                      "."
-                                                                                      "n"
-                                                                                      "." SIGNATURE("NSE"
-                                                                                                    "C");
+static const char with_nsec[] = "n. SOA ns.n. admin.n. 7 3600 600 86400 60\n"
+                                "n. NS ns.n.\n"
+                                "n. NSEC *.n. NS SOA\n"
+                                "n. RRSIG SOA 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+                                "n. RRSIG NSEC 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+                                "*.n. CNAME x.c.n.\n"
+                                "*.n. NSEC c.n. CNAME\n"
+                                "*.n. RRSIG CNAME 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+                                "*.n. RRSIG NSEC 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+                                "c.n. NS g.c.n.\n"
+                                "c.n. NSEC d.n. NS\n"
+                                "c.n. RRSIG NSEC 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+                                "g.c.n. A 192.0.2.1\n"
+                                "d.n. DNAME n.\n"
+                                "d.n. NSEC n. DNAME\n"
+                                "d.n. RRSIG DNAME 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+                                "d.n. RRSIG NSEC 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n";
 static const char with_nsec3[] =
-    "h. SOA ns.h. admin.h. 7 3600 600 86400 60\nh. NS ns.h.\nh. NSEC3PARAM 1 0 3 "
-    "ab\nh." SIGNATURE("SOA") "*.w.h. TXT \"x\"\n*.w.h." SIGNATURE(
-        "TXT") "c.h. NS g.c.h.\ng.c.h. A 192.0.2.1\na.h. CNAME q.w.h.\n"
-               "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.h. NSEC3 1 1 3 ab "
-               "35mthgpgcu1qg68fab165klnsnk3dpvl NS\n"
-               "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.h." SIGNATURE(
-                   "NSEC3") "b4um86eghhds6nea196smvmlo4ors995.h. NSEC3 1 1 3 ab "
-                            "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom MX\n"
-                            "u.h. NSEC3 1 1 9 - 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom MX\n";
+    "h. SOA ns.h. admin.h. 7 3600 600 86400 60\n"
+    "h. NS ns.h.\n"
+    "h. NSEC3PARAM 1 0 3 ab\n"
+    "h. RRSIG SOA 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+    "*.w.h. TXT x\n"
+    "*.w.h. RRSIG TXT 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+    "c.h. NS g.c.h.\n"
+    "g.c.h. A 192.0.2.1\n"
+    "a.h. CNAME q.w.h.\n"
+    "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.h. NSEC3 1 1 3 ab 35mthgpgcu1qg68fab165klnsnk3dpvl NS\n"
+    "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.h. RRSIG NSEC3 13 1 60 20380101000000 20200101000000 1 . AAAAAAAA\n"
+    "b4um86eghhds6nea196smvmlo4ors995.h. NSEC3 1 1 3 ab 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom MX\n"
+    "u.h. NSEC3 1 1 9 - 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom MX\n";
 
 static struct snapshot *make_snapshot(void)
 {
