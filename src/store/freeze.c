@@ -108,42 +108,69 @@ void freeze_start(struct store *store)
 
 struct freezing {
     struct freezing *next, **link;
+    struct store *store;
+    uint8_t apex[NAME_MAX_WIRE];
+    struct frozen frozen; /* as it is to be */
     struct consul_request *request;
     store_freeze_fn *done;
     void *arg;
 };
 
-static void end(struct freezing *freezing, const char *error)
+static void unlink_freezing(struct freezing *freezing)
 {
     *freezing->link = freezing->next;
     if (freezing->next)
         freezing->next->link = freezing->link;
+}
+
+static void end(struct freezing *freezing, const char *error)
+{
     freezing->done(freezing->arg, error);
     free(freezing);
 }
 
+static void run_set(void *arg)
+{
+    const struct freezing *freezing = arg;
+    struct zone_entry *entry = store_find(freezing->store, freezing->apex);
+    if (entry && !freezing->store->dead)
+        set(entry, &freezing->frozen);
+}
+
+static void set_done(void *arg)
+{
+    end(arg, NULL);
+}
+
+/* Whoever is told that it is done finds it so, here at least, before the next report of the keys. */
 static void on_answer(void *arg, struct consul_response *response)
 {
+    struct freezing *freezing = arg;
     char error[512];
+    unlink_freezing(freezing);
     if (response->status == 200) {
-        end(arg, NULL);
+        builder_post(freezing->store->config.builder, run_set, set_done, freezing);
         return;
     }
     snprintf(error, sizeof error, "%s%s", response->error,
              response->status == 0 ? "; it may have been done or not" : "");
-    end(arg, error);
+    end(freezing, error);
 }
 
-static void write_key(struct store *store, const uint8_t *apex, const char *verb, const char *value,
-                      store_freeze_fn *done, void *arg)
+static void write_key(struct store *store, const uint8_t *apex, const struct frozen *frozen,
+                      const char *value, store_freeze_fn *done, void *arg)
 {
     if (store->stopped || !store->role_session[0] || !gate_may_act(store->config.gate, clock_boot())) {
         done(arg, "this instance is not the primary");
         return;
     }
     struct freezing *freezing = xcalloc(1, sizeof *freezing);
-    *freezing =
-        (struct freezing){.next = store->freezing, .link = &store->freezing, .done = done, .arg = arg};
+    *freezing = (struct freezing){.next = store->freezing,
+                                  .link = &store->freezing,
+                                  .store = store,
+                                  .frozen = *frozen,
+                                  .done = done,
+                                  .arg = arg};
     if (freezing->next)
         freezing->next->link = &freezing->next;
     store->freezing = freezing;
@@ -153,7 +180,8 @@ static void write_key(struct store *store, const uint8_t *apex, const char *verb
     char *leader = xasprintf("%sleader", store->prefix);
     json_t *ops = json_array();
     json_array_append_new(ops, consul_txn_op("check-session", leader, NULL, 0, store->role_session, 0));
-    json_array_append_new(ops, consul_txn_op(verb, key, value, value ? strlen(value) : 0, NULL, 0));
+    json_array_append_new(
+        ops, consul_txn_op(frozen->is ? "set" : "delete", key, value, value ? strlen(value) : 0, NULL, 0));
     freezing->request = consul_txn(store->config.client, ops, TIMEOUT, on_answer, freezing);
     free(name);
     free(key);
@@ -164,18 +192,21 @@ void store_freeze(struct store *store, const uint8_t *apex, const char *who, con
                   store_freeze_fn *done, void *arg)
 {
     json_t *root = json_object();
+    struct frozen frozen = {.is = true, .at = clock_real() / NS_PER_S};
+    snprintf(frozen.who, sizeof frozen.who, "%s", who);
+    snprintf(frozen.why, sizeof frozen.why, "%s", why);
     json_object_set_new(root, "who", json_clean(who));
     json_object_set_new(root, "why", json_clean(why));
-    json_object_set_new(root, "at", json_integer(clock_real() / NS_PER_S));
+    json_object_set_new(root, "at", json_integer(frozen.at));
     char *value = json_dumps(root, JSON_COMPACT);
     json_decref(root);
-    write_key(store, apex, "set", value, done, arg);
+    write_key(store, apex, &frozen, value, done, arg);
     free(value);
 }
 
 void store_thaw(struct store *store, const uint8_t *apex, store_freeze_fn *done, void *arg)
 {
-    write_key(store, apex, "delete", NULL, done, arg);
+    write_key(store, apex, &(struct frozen){0}, NULL, done, arg);
 }
 
 void freeze_stop(struct store *store)
@@ -183,7 +214,9 @@ void freeze_stop(struct store *store)
     consul_watch_free(store->freezes);
     store->freezes = NULL;
     while (store->freezing) {
-        consul_cancel(store->freezing->request);
-        end(store->freezing, "lictord is stopping: it may have been done or not");
+        struct freezing *freezing = store->freezing;
+        consul_cancel(freezing->request);
+        unlink_freezing(freezing);
+        end(freezing, "lictord is stopping: it may have been done or not");
     }
 }
