@@ -71,7 +71,9 @@ struct records {
     struct record_forcing *forces;
     size_t force_count;
     nstime woken_for;
-    pthread_mutex_t lock; /* of what other threads read: the list, status and serial */
+    /* Of what other threads read, and the builder alone writes: the list, configured, stored, status, serial.
+     */
+    pthread_mutex_t lock;
 };
 
 /* --- gather.c */

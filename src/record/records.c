@@ -182,18 +182,26 @@ void records_see_file(struct records *records, const struct zone *file)
             drop_orphan(zone, k);
 }
 
+/* config NULL: none. Other threads look at it. */
+static void set_kind(struct records *records, struct zone_entry *zone, const struct config_zone *config)
+{
+    pthread_mutex_lock(&records->lock);
+    zone->configured = config != NULL;
+    zone->stored = config && config->store_kv;
+    pthread_mutex_unlock(&records->lock);
+}
+
 void records_configure(struct records *records, const struct config *config)
 {
     for (struct zone_entry *zone = records->first; zone; zone = zone->next)
-        zone->configured = false;
+        set_kind(records, zone, NULL);
     for (size_t i = 0; i < config->zone_count; i++) {
         struct zone_entry *zone = find(records, config->zones[i].apex);
         if (!zone && !config->zones[i].record_count)
             continue;
         if (!zone)
             zone = add_zone(records, config->zones[i].apex);
-        zone->configured = true;
-        zone->stored = config->zones[i].store_kv;
+        set_kind(records, zone, &config->zones[i]);
         configure_zone(records, zone, &config->zones[i]);
     }
     for (struct zone_entry *zone = records->first; zone; zone = zone->next)

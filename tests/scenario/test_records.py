@@ -222,7 +222,7 @@ def test_flips_on_all_instances_and_secondaries(pair, consul, tmp_path):
     nsd = secondaries.Nsd(tmp_path, [NAME], [(primary.host, primary.port), (standby.host, standby.port)], port=port)
     nsd.wait_addresses(f"www.{NAME}", ALL)
     # To answers: measured from the moment that Consul's own health endpoint shows it, which includes this test's own polling.
-    took, carried = [], []
+    took, carried, first, began = [], [], serial(primary), time.monotonic()
     for healthy in ((1, 2), (1, 2, 3)) * 6:
         want = [f"10.0.0.{n}" for n in healthy]
         consul.set_check("web-3", "passing" if 3 in healthy else "critical")
@@ -235,6 +235,7 @@ def test_flips_on_all_instances_and_secondaries(pair, consul, tmp_path):
             until(lambda: transferred(primary) == want, every=0.005)
             carried.append(time.monotonic() - seen)
     print(f"\na flip is answered after {1000 * sorted(took)[len(took) // 2]:.1f} ms, at worst {1000 * max(took):.1f}; transferred after {max(carried):.2f} s at worst")
+    assert serial(primary) - first <= time.monotonic() - began + 2, "at most one commit a second"
     assert sorted(took)[-2] < 0.2 and max(carried) < 5, (took, carried)
     nsd.wait_addresses(f"www.{NAME}", ALL)
 
