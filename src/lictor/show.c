@@ -148,6 +148,19 @@ static void put_zone(struct table *table, const json_t *zone, const char *head)
     else
         table_printf(table, frozen ? WARN : PLAIN, "%s serial %lld, %lld records%s", field_text(zone, "zone"),
                      field_number(zone, "serial"), field_number(zone, "records"), frozen ? ", frozen" : "");
+    const json_t *record;
+    size_t i;
+    json_array_foreach(json_object_get(zone, "health"), i, record)
+    {
+        const char *state = field_text(record, "state"), *forced = field_text(record, "forced");
+        if (!forced[0] && strcmp(state, "healthy") == 0)
+            continue; /* status is short: what is as it should be is in `lictor zones` */
+        table_put(table, DIM, "");
+        table_printf(table, strcmp(state, "all-down") == 0 ? BAD : WARN, "%s in %s: %s%s%s%s%s",
+                     field_text(record, "record"), field_text(zone, "zone"), state,
+                     forced[0] ? ", forced " : "", forced, forced[0] ? " by " : "",
+                     field_text(record, "forced_by"));
+    }
 }
 
 static const char *action_state(const json_t *action, enum tone *tone)

@@ -131,6 +131,7 @@ void daemon_redraw_orders(void *arg)
         rng_seed(&rng);
     catalog_redraw(daemon->catalog, &rng);
     daemon_publish_catalog(daemon);
+    records_redraw(daemon->records, &rng);
 }
 
 /* --- to and from the disk ------------------------------------------------------------------------- */

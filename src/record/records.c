@@ -460,6 +460,26 @@ void records_look(struct records *records, nstime now)
     records->config.wake(records->config.arg, next);
 }
 
+void records_redraw(struct records *records, struct rng *rng)
+{
+    for (struct zone_entry *zone = records->first; zone; zone = zone->next) {
+        bool any = false;
+        for (size_t i = 0; i < zone->count; i++) {
+            struct record_set *set = &zone->records[i].answers;
+            for (size_t k = 0; k < set->count; k++) {
+                struct piece *old = set->items[k].piece;
+                if (!piece_wants_redraw(old))
+                    continue;
+                set->items[k].piece = piece_redraw(old, rng);
+                piece_unref(old);
+                any = true;
+            }
+        }
+        if (any)
+            publish(records, zone);
+    }
+}
+
 void records_want(struct records *records)
 {
     for (struct zone_entry *zone = records->first; zone; zone = zone->next)

@@ -104,6 +104,7 @@ def test_force(single, shared):
     assert said["forced"] == "down" and said["state"] == "all-down"
     assert single.metrics()[f'lictor_record_forced{{zone="{NAME}",record="even",type="A/AAAA"}}'] == 1
     assert "forced down by ns1" in single.command("zones", check=True).stdout
+    assert f"even in {NAME}: all-down, forced down by ns1" in single.command("status", check=True).stdout
     single.stop()
     single.start()
     until(lambda: health(single)["even"]["forced"] == "down")
