@@ -56,10 +56,12 @@ def truncated_has_some(case):
 
 
 @row("nsd knot", "tc authority additional", "names within RDATA are not compressed: pieces are copied as they are, and RFC 3597 section 4 "
-     "allows it for old types alone; so a reply close to the limit is truncated where theirs is not")
+     "allows it for old types alone; so a reply close to the limit is truncated, or has fewer addresses, where theirs is not")
 def uncompressed(case):
     limit = WAYS[case.way][0] or 512
-    return case.ours.tc and not case.theirs.tc and case.theirs.size > limit * 0.8
+    if not case.ours.tc:  # addresses that are not needed are left out first, which may leave room for a signature
+        return case.ours.size > limit * 0.8 and types(case.ours.additional - case.theirs.additional) <= {"RRSIG"}
+    return not case.theirs.tc and case.theirs.size > limit * 0.8
 
 
 @row("nsd", "tc authority additional", "glue that is needed and does not fit makes the reply truncated (RFC 9471 section 3.1), which NSD 4.6 does not know")
