@@ -2,7 +2,6 @@
  * commit, as a base that covers the positions that it contains. */
 #include "store/core_body.h"
 
-#include "lictor/wire.h"
 #include "lictor/xalloc.h"
 
 #include <inttypes.h>
@@ -40,43 +39,6 @@ void mend_end(struct core *core)
 
 /* --- writing what is lost ----------------------------------------------------------------------------- */
 
-/* All that one instance has is one value, in chunks: half of it would claim to contain what led to it. "LR",
- * version 1, 0; number of entries 4; each behind its length 4. */
-#define SET_HEADER 8
-
-static void set_add(struct buf *set, const struct store_entry *entry)
-{
-    uint8_t len[4] = {0};
-    size_t at = set->len;
-    buf_append(set, len, sizeof len);
-    store_entry_encode(entry, set);
-    put32(set->data + at, (uint32_t)(set->len - at - 4));
-    put32(set->data + 4, get32(set->data + 4) + 1);
-}
-
-/* Appends the entries of a set to core->found. Returns 0, or -1 with err and nothing appended. */
-static int set_read(struct core *core, const struct buf *set, struct err *err)
-{
-    size_t at = SET_HEADER, before = core->found_count;
-    if (set->len < SET_HEADER || memcmp(set->data, "LR\1", 4))
-        return err_set(err, "not a set of commits");
-    uint32_t count = get32(set->data + 4);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t len = set->len - at >= 4 ? get32(set->data + at) : 0;
-        bool whole = set->len - at >= 4 && set->len - at - 4 >= len;
-        struct store_entry *entry = whole ? store_entry_parse(set->data + at + 4, len, err) : NULL;
-        if (!entry) {
-            while (core->found_count > before)
-                store_entry_free(core->found[--core->found_count]);
-            return whole ? -1 : err_set(err, "it is cut off");
-        }
-        core->found = xrealloc(core->found, (core->found_count + 1) * sizeof(*core->found));
-        core->found[core->found_count++] = entry;
-        at += 4 + (size_t)len;
-    }
-    return 0;
-}
-
 /* Where in the log the entries after this seq begin; log_count if they do not reach back to it. */
 static size_t first_after(const struct core *core, uint64_t seq)
 {
@@ -99,15 +61,15 @@ static void collect_lost(struct core *core, bool beyond)
 {
     struct buf set = {0};
     core_chunks_free(&core->lost);
-    buf_append(&set, "LR\1\0\0\0\0", SET_HEADER);
+    store_set_begin(&set);
     for (size_t i = 0; i < core->aside_count; i++)
-        set_add(&set, core->aside[i]);
+        store_set_add(&set, core->aside[i]);
     size_t first = beyond ? first_after(core, core->head.at.seq) : core->log_count;
     for (size_t i = first; i < core->log_count; i++)
-        set_add(&set, core->log[i]);
+        store_set_add(&set, core->log[i]);
     if (beyond && first == core->log_count) {
         struct store_entry *base = whole(core);
-        set_add(&set, base);
+        store_set_add(&set, base);
         store_entry_free(base);
     }
     core_chunk(&core->lost, xasprintf("recover/%s/%s/%016" PRIx64, core->name, core->instance, core->at.seq),
@@ -213,7 +175,8 @@ static void gather(struct core *core, const struct kv_reply *reply)
         for (end = i; end < reply->count && !strncmp(reply->entries[end].key, key, prefix); end++)
             core->lost_keys[core->lost_key_count++] = xstrdup(reply->entries[end].key);
         struct buf set = {0};
-        if (core_join(reply->entries + i, end - i, &set, &err) || set_read(core, &set, &err))
+        if (core_join(reply->entries + i, end - i, &set, &err) ||
+            store_set_parse(&set, &core->found, &core->found_count, &err))
             core_note(core, LOG_LEVEL_WARN, "%s: cannot be put back yet: %s", key, err.text);
         buf_free(&set);
     }

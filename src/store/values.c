@@ -210,6 +210,48 @@ struct store_entry *store_entry_parse(const void *data, size_t len, struct err *
     return NULL;
 }
 
+/* --- sets ----------------------------------------------------------------------------------------- */
+
+/* "LR", version 1, 0; number of entries 4; each behind its length 4. */
+#define SET_HEADER 8
+
+void store_set_begin(struct buf *set)
+{
+    buf_append(set, "LR\1\0\0\0\0", SET_HEADER);
+}
+
+void store_set_add(struct buf *set, const struct store_entry *entry)
+{
+    uint8_t len[4] = {0};
+    size_t at = set->len;
+    buf_append(set, len, sizeof len);
+    store_entry_encode(entry, set);
+    put32(set->data + at, (uint32_t)(set->len - at - 4));
+    put32(set->data + 4, get32(set->data + 4) + 1);
+}
+
+int store_set_parse(const struct buf *set, struct store_entry ***entries, size_t *count, struct err *err)
+{
+    size_t at = SET_HEADER, before = *count;
+    if (set->len < SET_HEADER || memcmp(set->data, "LR\1", 4))
+        return err_set(err, "not a set of commits");
+    uint32_t announced = get32(set->data + 4);
+    for (uint32_t i = 0; i < announced; i++) {
+        uint32_t len = set->len - at >= 4 ? get32(set->data + at) : 0;
+        bool whole = set->len - at >= 4 && set->len - at - 4 >= len;
+        struct store_entry *entry = whole ? store_entry_parse(set->data + at + 4, len, err) : NULL;
+        if (!entry) {
+            while (*count > before)
+                store_entry_free((*entries)[--*count]);
+            return whole ? -1 : err_set(err, "it is cut off");
+        }
+        *entries = xrealloc(*entries, (*count + 1) * sizeof(**entries));
+        (*entries)[(*count)++] = entry;
+        at += 4 + (size_t)len;
+    }
+    return 0;
+}
+
 static int digits(const char *text, size_t len, int base, uint64_t *out)
 {
     char copy[17], *end;

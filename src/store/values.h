@@ -69,6 +69,13 @@ void store_entry_encode(const struct store_entry *entry, struct buf *out); /* ap
 /* NULL with err if it is damaged. */
 struct store_entry *store_entry_parse(const void *data, size_t len, struct err *err);
 
+/* What one instance puts into recover/ is one set of entries: half of them would claim to contain what led to
+ * them. Begin, then append each. */
+void store_set_begin(struct buf *set);
+void store_set_add(struct buf *set, const struct store_entry *entry);
+/* Appends its entries to those there (realloc). Returns 0, or -1 with err and nothing appended. */
+int store_set_parse(const struct buf *set, struct store_entry ***entries, size_t *count, struct err *err);
+
 /* A zone's name in keys is its name_to_key. */
 
 /* The seq and chunk at the end of a key (`.../<seq>` or `.../<seq>/<n>`; then *chunk is n, else 0). Returns
