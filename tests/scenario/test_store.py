@@ -62,7 +62,7 @@ def write_files(tmp_path, text):
 def stored(consul, tmp_path, zone_file):
     """(primary, standby, {node: file}); `serve`, so that the standby's content can be asked for."""
     files = write_files(tmp_path, zone_file.read_text())
-    daemons = [Lictord(tmp_path, consul, node=file.parent.name, election={"standby": "serve"}, zones={ZONE: file}, wait=False) for file in files]
+    daemons = [Lictord(tmp_path, consul, node=file.parent.name, election={"standby": "serve", "lease": "1s"}, zones={ZONE: file}, wait=False) for file in files]
     for daemon in daemons:
         daemon.wait_ready()
     primary, (standby,) = primary_of(daemons)
@@ -148,22 +148,24 @@ def test_a_snapshot_restore_loses_nothing(stored, consul):
     until(recovered)
 
 
-def test_a_mirror_answers_without_consul_until_the_zone_expires(stored, consul):
-    primary, standby, files = stored
-    standby.stop()
+def test_a_mirror_answers_without_consul_until_the_zone_expires(consul, tmp_path, zone_file):
+    (file, _) = write_files(tmp_path, zone_file.read_text())
+    daemon = Lictord(tmp_path, consul, election={"standby": "serve", "lease": "1s"}, zones={ZONE: file})
+    until(lambda: soa(daemon) == 2026010101 and zone_of(daemon)["mirror"] == "saved")
+    daemon.stop()
     consul.kill()
-    files[standby.node].unlink()
+    file.unlink()
     for ago in (604800 - 300, -3600):  # EXPIRE is 604800; a time in the future counts as now
-        synced(standby, ago)
-        standby.start(wait=False)
-        until(lambda: soa(standby) == 2026010101, timeout=15)
-        standby.wait_logged(r"cannot be read: .*name a readable zone file")
-        assert "cannot be read" in zone_of(standby)["error"]
-        standby.kill()
-    synced(standby, 604800 + 10)
-    standby.start(wait=False)
-    until(lambda: standby.ask(ZONE, "SOA").ede_codes() == [EDE_NO_AUTHORITY], timeout=15)
-    assert standby.ask(ZONE, "SOA").rcode == "SERVFAIL"
+        synced(daemon, ago)
+        daemon.start(wait=False)
+        until(lambda: soa(daemon) == 2026010101, timeout=15)
+        daemon.wait_logged(r"cannot be read: .*name a readable zone file")
+        assert "cannot be read" in zone_of(daemon)["error"]
+        daemon.kill()
+    synced(daemon, 604800 + 10)
+    daemon.start(wait=False)
+    until(lambda: daemon.ask(ZONE, "SOA").ede_codes() == [EDE_NO_AUTHORITY], timeout=15)
+    assert daemon.ask(ZONE, "SOA").rcode == "SERVFAIL"
 
 
 def test_an_older_copy_of_a_file_zone_holds_that_zone_alone(consul, tmp_path, zone_file):
@@ -173,9 +175,9 @@ def test_an_older_copy_of_a_file_zone_holds_that_zone_alone(consul, tmp_path, zo
     other.write_text(zone_file.read_text().replace(ZONE, "example.net"))
     zones = {node: {ZONE: {"file": str(file), "store": "file"}, "example.net": other} for node, file in zip(("ns1", "ns2"), files)}
     edit(files[0], 2026010107)
-    newer = Lictord(tmp_path, consul, node="ns1", election={"standby": "serve"}, zones=zones["ns1"])
+    newer = Lictord(tmp_path, consul, node="ns1", election={"standby": "serve", "lease": "1s"}, zones=zones["ns1"])
     until(lambda: newer.is_primary() and head(consul) is not None)
-    older = Lictord(tmp_path, consul, node="ns2", election={"standby": "serve"}, zones=zones["ns2"])
+    older = Lictord(tmp_path, consul, node="ns2", election={"standby": "serve", "lease": "1s"}, zones=zones["ns2"])
     until(lambda: older.ask(ZONE, "SOA").ede_codes() == [EDE_NOT_READY])
     assert older.ask(f"www.{ZONE}").rcode == "SERVFAIL"
     assert older.ask("www.example.net").addresses() == ["192.0.2.80"], "that zone alone"

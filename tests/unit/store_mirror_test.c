@@ -62,8 +62,12 @@ static void on_note(void *arg, struct core *core, int level, const char *text)
     (void)arg, (void)core, (void)level, (void)text;
 }
 
-static const struct core_hooks hooks = {on_send, on_publish, on_mirror_add, on_mirror_all,
-                                        on_done, on_note,    NULL};
+static const struct core_hooks hooks = {.send = on_send,
+                                        .publish = on_publish,
+                                        .mirror_add = on_mirror_add,
+                                        .mirror_all = on_mirror_all,
+                                        .done = on_done,
+                                        .note = on_note};
 
 static struct core *core_empty(void)
 {
