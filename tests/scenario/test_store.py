@@ -155,14 +155,13 @@ def test_a_mirror_answers_without_consul_until_the_zone_expires(consul, tmp_path
     daemon.stop()
     consul.kill()
     file.unlink()
-    for ago in (604800 - 300, -3600):  # EXPIRE is 604800; a time in the future counts as now
-        synced(daemon, ago)
-        daemon.start(wait=False)
-        until(lambda: soa(daemon) == 2026010101, timeout=15)
-        daemon.wait_logged(r"cannot be read: .*name a readable zone file")
-        assert "cannot be read" in zone_of(daemon)["error"]
-        daemon.kill()
-    synced(daemon, 604800 + 10)
+    synced(daemon, -3600)  # a time in the future counts as now
+    daemon.start(wait=False)
+    until(lambda: soa(daemon) == 2026010101, timeout=15)
+    daemon.wait_logged(r"cannot be read: .*name a readable zone file")
+    assert "cannot be read" in zone_of(daemon)["error"]
+    daemon.kill()
+    synced(daemon, 604800 + 10)  # EXPIRE is 604800
     daemon.start(wait=False)
     until(lambda: daemon.ask(ZONE, "SOA").ede_codes() == [EDE_NO_AUTHORITY], timeout=15)
     assert daemon.ask(ZONE, "SOA").rcode == "SERVFAIL"
