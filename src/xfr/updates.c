@@ -315,11 +315,15 @@ static void commit(struct asker *asker, char *identity, size_t identity_len, str
     TAILQ_INSERT_TAIL(&decision->askers, asker, link);
     TAILQ_INSERT_TAIL(&updates->deciding, decision, link);
     strmap_put(updates->decisions, decision->identity, identity_len, decision);
+    client_text(asker, client);
+    char *port = strrchr(client, ':'); /* many of one client share a commit, and it says nothing later */
+    if (port)
+        *port = '\0';
     if (asker->key)
-        snprintf(author, sizeof author, "update %.60s key %.40s", client_text(asker, client),
+        snprintf(author, sizeof author, "update %.60s key %.40s", client,
                  name_to_text(asker->key->name, key));
     else
-        snprintf(author, sizeof author, "update %.60s", client_text(asker, client));
+        snprintf(author, sizeof author, "update %.60s", client);
     watch_time(updates);
     store_commit(updates->store, decision->update.zone, author, edit_zone, on_committed, decision);
 }
