@@ -688,12 +688,53 @@ static void test_a_lost_answer_is_found_again(void **state)
     zone_reap();
 }
 
+/* Two restores of one snapshot, and a commit of another instance between them: both sides' are put back. */
+static void test_a_commit_between_two_restores_is_put_back(void **state)
+{
+    (void)state;
+    struct world *world = world_new(7);
+    struct instance *one = &world->instances[0], *two = &world->instances[1];
+    elect(world, one);
+    settle(world, one);
+    settle(world, two);
+    kv_copy(&world->saved, &world->kv);
+    for (unsigned i = 0; i < 3; i++) {
+        submit(world, one);
+        settle(world, one);
+    }
+    kv_copy(&world->kv, &world->saved);
+    world->kv.index += 10;
+    one->believes = false;
+    core_role(one->core, false, 0, world->now);
+    elect(world, two);
+    submit(world, two);
+    settle(world, two);
+    assert_int_equal(world->changes[3]->outcome, STORE_COMMITTED);
+    kv_copy(&world->kv, &world->saved);
+    world->kv.index += 10;
+    two->believes = false;
+    core_role(two->core, false, 0, world->now);
+    elect(world, one);
+    settle(world, one); /* puts its own back */
+    for (unsigned i = 0; i < 3; i++) {
+        settle(world, two);
+        recover_watch(world);
+        settle(world, one);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(has_change(core_zone(one->core), i) && has_change(core_zone(two->core), i));
+    world_end(world);
+    free(world);
+    zone_reap();
+}
+
 int main(void)
 {
     log_set_level(LOG_LEVEL_ERROR);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown_is_not_run_again),
         cmocka_unit_test(test_a_lost_answer_is_found_again),
+        cmocka_unit_test(test_a_commit_between_two_restores_is_put_back),
         cmocka_unit_test(test_worlds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
