@@ -4,7 +4,7 @@
  *
  * Health: blocked queries on health/state/critical and health/state/warning. A check that enters is applied
  * from the list; one that leaves has its service, or its node's checks, read. Registrations: a blocked query
- * on health/service/X for up to 64 services (the pool: those asked lately); for the others catalog/services
+ * on health/service/X for up to 56 services (the pool: those asked lately); for the others catalog/services
  * and catalog/nodes tell that something moved, and a sweep of probes finds what. Every few minutes all are
  * read whole. The client should allow WATCH_CONNECTIONS. The watch of a
  * remote datacenter has no pool, so that several fit: WATCH_REMOTE_CONNECTIONS each. */
@@ -14,7 +14,7 @@
 #include "lictor/catalog.h"
 #include "lictor/consul.h"
 
-#define WATCH_CONNECTIONS        76
+#define WATCH_CONNECTIONS        68
 #define WATCH_REMOTE_CONNECTIONS 6
 
 struct watch;

@@ -22,8 +22,8 @@
 
 /* Beside the watch's own. An agent allows 200 a client address (limits.http_max_conns_per_client), and others
  * on this host want some, too. */
-#define ELECTION_CONNECTIONS 10 /* 4 of them blocked queries */
-#define STORE_CONNECTIONS    6  /* 2 */
+#define ELECTION_CONNECTIONS 14 /* 5 of them blocked queries; no beat of the check may wait for the rest */
+#define STORE_CONNECTIONS    10 /* 5 */
 #define CONNECTIONS_MAX      100
 /* How often what changed is saved, and what could not be saved is tried again. */
 #define SAVE_INTERVAL (10 * NS_PER_S)

@@ -16,7 +16,7 @@ struct node_read;
 
 /* Connections: 4 sentinels, the pool, and reads with what is left. */
 #define SENTINELS     4
-#define POOL_MAX      64
+#define POOL_MAX      (WATCH_CONNECTIONS - SENTINELS - READS_MAX)
 #define READS_MAX     8
 #define READS_INITIAL 16
 /* Bodies waiting for the builder: more are not asked for, so that a sweep does not delay what changes

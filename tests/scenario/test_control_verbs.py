@@ -33,6 +33,7 @@ def requests_left(consul):
 def test_resign_gives_the_role_to_a_ready_standby(pair, asked):
     primary, standby = pair()
     with Referee(primary, standby):
+        stays(primary.is_primary, LEASE / 4)  # the marker counts for who has followed the holder for a lease
         since = time.monotonic()
         (primary if asked == "primary" else standby).command("resign", check=True)
         until(standby.is_primary, timeout=10, every=0.005)

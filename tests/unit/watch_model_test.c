@@ -123,7 +123,7 @@ static void begin(uint64_t seed, unsigned pool)
         .config = &config,
         .changed = on_changed,
     });
-    watch_reserve(watch, 64 - pool);
+    watch_reserve(watch, WATCH_CONNECTIONS - 12 - pool); /* 4 sentinels, 8 reads */
 }
 
 static void end(void)
