@@ -108,6 +108,7 @@ class Changes:
 RANK = ["passing", "warning", "critical"]
 
 
+# Passing checks change no answer: no list tells of a new one, so that reports show it with the next sweep only.
 def truth(consul):
     """From every service read whole, by the leader."""
     view = {}
@@ -117,7 +118,7 @@ def truth(consul):
             view[name, node["Node"].lower(), service["ID"]] = (
                 service["Address"] or node["Address"], service["Port"], tuple(service["Tags"] or []),
                 max([check["Status"] for check in checks], key=RANK.index, default="passing"),
-                tuple(sorted((check["Name"], check["Status"], check["Output"] if check["Status"] != "passing" else "") for check in checks)))
+                tuple(sorted((check["Name"], check["Status"], check["Output"]) for check in checks if check["Status"] != "passing")))
     return view
 
 
@@ -128,7 +129,7 @@ def seen(daemon):
         for entry in json.loads(text)["instances"] if status == 200 else []:
             view[name, entry["node"].lower(), entry["id"]] = (
                 entry["address"], entry["port"], tuple(entry["tags"]), entry["status"],
-                tuple(sorted((check["name"], check["status"], check["output"]) for check in entry["checks"])))
+                tuple(sorted((check["name"], check["status"], check["output"]) for check in entry["checks"] if check["status"] != "passing")))
     return view
 
 
