@@ -66,7 +66,8 @@ void records_look(struct records *records, nstime now);
 /* New random orders for weighted RRsets that were asked since the last time (about once a second). */
 void records_redraw(struct records *records, struct rng *rng);
 
-/* For store_commit_health: puts into the edit what this instance sees now. Returns whether there is anything. */
+/* For store_commit_health: puts into the edit what this instance sees now. Returns whether there is anything.
+ */
 bool records_edit(struct records *records, const uint8_t *apex, struct zone_edit *edit);
 /* Asks again for the commits that are due (after a promotion, or a commit that failed). */
 void records_want(struct records *records);
